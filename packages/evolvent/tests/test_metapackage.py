@@ -1,0 +1,31 @@
+"""What a user gets from `pip install evolvent`."""
+
+import re
+from importlib import metadata
+
+
+def names(requirements):
+    return {re.match(r"[a-z-]+", need).group() for need in requirements}
+
+
+def test_metapackage_brings_core_driver_and_solvers():
+    """A plain installation solves ordinary differential equations, and needs no array library but NumPy."""
+    needs = [need for need in metadata.requires("evolvent") if "extra ==" not in need]
+    assert names(needs) == {"evolvent-core", "evolvent-stepping", "evolvent-ode"}
+
+
+def test_metapackage_has_an_extra_for_each_backend():
+    """Every array library with a backend of its own is an extra of the same name."""
+    extras = metadata.metadata("evolvent").get_all("Provides-Extra")
+    needs = names(need for need in metadata.requires("evolvent") if "extra ==" in need)
+    assert (
+        needs
+        == {f"evolvent-{extra}" for extra in extras}
+        == {"evolvent-jax", "evolvent-torch", "evolvent-cupy"}
+    )
+
+
+def test_import_package_evolvent_is_that_of_the_core():
+    """The metapackage installs no module that could hide `evolvent` of evolvent-core."""
+    assert "evolvent" not in metadata.packages_distributions().get("evolvent", [])
+    assert "evolvent-core" in metadata.packages_distributions()["evolvent"]
