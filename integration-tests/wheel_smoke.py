@@ -2,8 +2,8 @@
 
     python wheel_smoke.py FOLDER
 
-FOLDER is where the wheels were built: every evolvent package that is installed must have come from there, and nothing
-that the plugin did not ask for may be installed beside it.
+FOLDER is where the wheels were built: every evolvent package that is installed must have come from there, and
+nothing that the plugin did not ask for may be installed beside it.
 """
 
 import json
@@ -54,10 +54,7 @@ def main() -> None:
         assert float(solution.t[-1]) == 20.0
         assert drift < 1e-7, f"the invariant drifted by {drift:.1e}"
         print(f"{algorithm or 'chosen algorithm'}: {solution.status}, invariant kept to {drift:.1e}")
-    print(
-        "solved with",
-        ", ".join(f"{name} {metadata.version(name)}" for name in sorted(PLUGIN_AND_WHAT_IT_NEEDS)),
-    )
+    print("solved with", *(f"{name} {metadata.version(name)}" for name in sorted(PLUGIN_AND_WHAT_IT_NEEDS)))
 
 
 if __name__ == "__main__":
