@@ -1,0 +1,1 @@
+"""evolvent beside other solvers: ``python -m benchmarks.peers`` from the root of the repository."""

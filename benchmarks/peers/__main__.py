@@ -1,0 +1,65 @@
+"""Command line of the comparison with other solvers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from . import _measure, _table
+from ._compare import compare
+from ._peers import all_peers
+from .cases import CASES
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.peers",
+        description="Solve the same problems with evolvent and with others; one table per case.",
+    )
+    parser.add_argument("cases", nargs="*", metavar="case", help=f"any of {', '.join(CASES)}; all by default")
+    parser.add_argument(
+        "--peers", nargs="+", default=[], metavar="NAME", help="names, or their beginnings: evolvent, c"
+    )
+    parser.add_argument("--baseline", default="", metavar="NAME", help="the peer that ratios are relative to")
+    parser.add_argument(
+        "--seconds", type=float, default=1.0, help="time for each peer and tolerance (default: 1)"
+    )
+    parser.add_argument(
+        "--no-first", action="store_true", help="leave out the first solve in a fresh process"
+    )
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write all figures, the sweeps included")
+    parser.add_argument("--list", action="store_true", help="list the cases and their peers, and stop")
+    parser.add_argument("--first", metavar="NAME", help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if unknown := [name for name in chosen.cases if name not in CASES]:
+        parser.error(f"no case is called {', '.join(unknown)}; there are {', '.join(CASES)}")
+    return chosen
+
+
+def main() -> None:
+    """Measure the chosen cases and print their tables."""
+    chosen = arguments()
+    if chosen.first:
+        print(json.dumps(_measure.first_solve_here(all_peers()[chosen.first], CASES[chosen.cases[0]])))
+        return
+    rows = []
+    for name in chosen.cases or CASES:
+        case = CASES[name]
+        print(f"\n{case.name}: {case.title}", flush=True)
+        if chosen.list:
+            print("  " + ", ".join(case.peers))
+            continue
+        measured, baseline = compare(case, chosen.peers, chosen.baseline, chosen.seconds, not chosen.no_first)
+        print(
+            _table.text([row for row in measured if row.tolerance == case.tolerances[0]], baseline),
+            flush=True,
+        )
+        rows += measured
+    if chosen.csv:
+        _table.write_csv(chosen.csv, rows)
+
+
+if __name__ == "__main__":
+    main()

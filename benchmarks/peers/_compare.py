@@ -1,0 +1,116 @@
+"""One case: who can take part, what each of them needs, and the rows of the table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from . import _measure
+from ._case import Case
+from ._peers import Peer, all_peers, chosen
+from ._table import Row
+from ._work_precision import equal_error_ratio
+
+
+def installed(names: Sequence[str], say: Callable[[str], None]) -> list[Peer]:
+    """The peers whose libraries can be imported; the others are named, with what would bring them."""
+    known, found = all_peers(), []
+    for name in names:
+        try:
+            known[name].load()
+        except ImportError as error:
+            say(f"{name} is left out: {error} ({known[name].module.INSTALL})")
+        else:
+            found.append(known[name])
+    return found
+
+
+def entries_of(
+    peers: list[Peer], case: Case, seconds: float, say: Callable[[str], None]
+) -> list[_measure.Entry]:
+    """Prepare every peer; one that fails is named with its error, and the others go on."""
+    reference = case.reference(case)
+    entries = []
+    for peer in peers:
+        try:
+            entries += _measure.prepare(peer, case, reference, slow=seconds)
+        # Whatever a peer's solver raises: the comparison of the others must not die of it.
+        except Exception as error:
+            reason = (str(error).splitlines() or [""])[0]
+            say(f"{peer.name} failed on {case.name}: {type(error).__name__}: {reason}")
+    return entries
+
+
+def compare(
+    case: Case,
+    wanted: Sequence[str] = (),
+    baseline: str = "",
+    seconds: float = 1.0,
+    first: bool = True,
+    say: Callable[[str], None] = print,
+) -> tuple[list[Row], str]:
+    """Measure a case.
+
+    Parameters
+    ----------
+    case
+        What is solved.
+    wanted
+        Beginnings of the names of the peers that take part; none means all.
+    baseline
+        The peer that ratios are relative to; the case's own when empty.
+    seconds
+        Time spent on each peer at each tolerance.
+    first
+        Whether to time a first solve in a fresh process too.
+    say
+        Where remarks go.
+
+    Returns
+    -------
+    rows, baseline
+        One row for each peer and tolerance, those at the case's own tolerance first; and the baseline's name.
+    """
+    baseline = baseline or case.baseline
+    names = [name for name in case.peers if name == baseline or name in chosen(case.peers, list(wanted))]
+    peers = installed(names, say)
+    entries = entries_of(peers, case, seconds, say)
+    if not entries:
+        return [], baseline
+    if all(entry.peer != baseline for entry in entries):
+        say(f"{baseline} is not there to compare with: ratios are relative to {entries[0].peer}")
+        baseline = entries[0].peer
+    known = all_peers()
+    at_first = {
+        name: _measure.first_solve(known[name], case) if first else math.nan
+        for name in dict.fromkeys(entry.peer for entry in entries)
+    }
+    _measure.run_rounds(entries, seconds)
+    return rows_of(case, entries, at_first, baseline), baseline
+
+
+def rows_of(
+    case: Case, entries: list[_measure.Entry], at_first: dict[str, float], baseline: str
+) -> list[Row]:
+    """Ratios of everything to the baseline, at the same tolerance and at the same error."""
+    curves = {name: [(e.error, e.steady) for e in entries if e.peer == name] for name in at_first}
+    reference = {entry.tolerance: entry.steady for entry in entries if entry.peer == baseline}
+    rows = []
+    for entry in entries:
+        main = entry.tolerance == case.tolerances[0]
+        here = (entry.error, entry.steady)
+        fair = equal_error_ratio([here, *curves[entry.peer]], curves[baseline])
+        rows.append(
+            Row(
+                case.name,
+                entry.peer,
+                entry.tolerance,
+                at_first[entry.peer] if main else math.nan,
+                entry.steady,
+                entry.error,
+                entry.steady / reference.get(entry.tolerance, math.nan),
+                fair.value,
+                fair.extrapolated,
+            )
+        )
+    return sorted(rows, key=lambda row: row.tolerance != case.tolerances[0])

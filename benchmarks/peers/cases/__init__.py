@@ -1,0 +1,25 @@
+"""The problems that peers are compared on, by name."""
+
+from __future__ import annotations
+
+from .brusselator import BRUSSELATOR_2D
+from .ensembles import LORENZ_ENSEMBLE, LORENZ_ENSEMBLE_FIXED
+from .lorenz import LORENZ, LORENZ_SHORT
+from .lotka_volterra import LOTKA_VOLTERRA
+from .spiral import SPIRAL_GRADIENT, SPIRAL_NEURAL_ODE
+
+__all__ = ["CASES"]
+
+CASES = {
+    case.name: case
+    for case in (
+        LOTKA_VOLTERRA,
+        LORENZ_SHORT,
+        LORENZ,
+        LORENZ_ENSEMBLE,
+        LORENZ_ENSEMBLE_FIXED,
+        SPIRAL_NEURAL_ODE,
+        SPIRAL_GRADIENT,
+        BRUSSELATOR_2D,
+    )
+}
