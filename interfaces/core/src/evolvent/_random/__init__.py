@@ -1,0 +1,1 @@
+"""What `evolvent.random` is made of."""
