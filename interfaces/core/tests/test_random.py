@@ -7,9 +7,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
 from evolvent import random
 
-# Random123 1.14, tests/kat_vectors: counter, key, words.
+# Random123, tests/kat_vectors: counter, key, words.
 KNOWN_ANSWERS = (
     ("00000000 00000000 00000000 00000000", "00000000 00000000", "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
     ("ffffffff ffffffff ffffffff ffffffff", "ffffffff ffffffff", "408f276d 41c83b0e a20bc7c6 6d5451fd"),
@@ -93,11 +94,8 @@ def test_known_answers_of_plain_integers(xp, counter, key, expected):
 def test_known_answers_of_arrays(xp):
     """Arrays give Random123's words."""
     counter, key, expected = ([parse(text) for text in column] for column in zip(*KNOWN_ANSWERS, strict=True))
-    words = random.philox4x32(
-        xp,
-        [words_of(xp, w) for w in np.transpose(counter).tolist()],
-        [words_of(xp, w) for w in np.transpose(key).tolist()],
-    )
+    counter, key = ([words_of(xp, word) for word in zip(*given, strict=True)] for given in (counter, key))
+    words = random.philox4x32(xp, counter, key)
     assert np.array_equal(np.stack([as_numpy(word) for word in words], axis=-1), expected)
 
 
