@@ -26,14 +26,16 @@ def installed(names: Sequence[str], say: Callable[[str], None]) -> list[Peer]:
 
 
 def entries_of(
-    peers: list[Peer], case: Case, seconds: float, say: Callable[[str], None]
+    peers: list[Peer], case: Case, baseline: str, seconds: float, say: Callable[[str], None]
 ) -> list[_measure.Entry]:
     """Prepare every peer; one that fails is named with its error, and the others go on."""
     reference = case.reference(case)
     entries = []
     for peer in peers:
         try:
-            entries += _measure.prepare(peer, case, reference, slow=seconds)
+            # Every ratio at equal error needs the baseline's whole curve, however slow it is.
+            slow = math.inf if peer.name == baseline else seconds
+            entries += _measure.prepare(peer, case, reference, slow)
         # Whatever a peer's solver raises: the comparison of the others must not die of it.
         except Exception as error:
             reason = (str(error).splitlines() or [""])[0]
@@ -74,7 +76,7 @@ def compare(
     baseline = baseline or case.baseline
     names = [name for name in case.peers if name == baseline or name in chosen(case.peers, list(wanted))]
     peers = installed(names, say)
-    entries = entries_of(peers, case, seconds, say)
+    entries = entries_of(peers, case, baseline, seconds, say)
     if not entries:
         return [], baseline
     if all(entry.peer != baseline for entry in entries):

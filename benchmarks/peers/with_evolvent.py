@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,9 @@ def load(method: str) -> None:
     import evolvent_stepping  # noqa: F401
 
     if method == "torch":
-        import evolvent_torch  # noqa: F401
         import torch  # noqa: F401
+
+        import evolvent_torch  # noqa: F401
     if method == "jax":
         import evolvent_jax  # noqa: F401
 
@@ -38,14 +40,19 @@ def problem_of(case: Case, y0: Any, params: dict[str, Any]) -> Any:
     return ev.ODEProblem(case.rhs, y0=y0, t_span=case.t_span, params=params)
 
 
+def saveat(case: Case) -> Any:
+    """The times to save, in evolvent's words."""
+    return "end" if case.final_only else case.saves
+
+
 def adaptive(case: Case, tolerance: float) -> dict[str, Any]:
     """Options of an adaptive solve."""
-    return {"rtol": tolerance, "atol": tolerance, "saveat": case.saves, "max_steps": MAX_STEPS}
+    return {"rtol": tolerance, "atol": tolerance, "saveat": saveat(case), "max_steps": MAX_STEPS}
 
 
 def fixed(case: Case, step: float) -> dict[str, Any]:
     """Options of a solve with equal steps."""
-    return {"dt": step, "adaptive": False, "saveat": case.saves, "max_steps": MAX_STEPS}
+    return {"dt": step, "adaptive": False, "saveat": saveat(case), "max_steps": MAX_STEPS}
 
 
 def jax_solver(case: Case, options: dict[str, Any]) -> Callable[[Any, Any], Any]:
@@ -94,8 +101,9 @@ def gradient(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
         solve = jax_solver(case, options | {"max_steps": 4_096})
         return values.finished(jax.jit(values.gradient_of(solve, case)), *values.arrays_of(case))
 
-    import evolvent as ev
     import torch
+
+    import evolvent as ev
 
     y0, params = torch_values(case, requires_grad=True)
     problem, weights = problem_of(case, y0, params), list(params.values())
@@ -121,9 +129,12 @@ def every_trajectory(case: Case, options: dict[str, Any], method: str) -> Callab
 
     import evolvent as ev
 
-    y0, params = torch_values(case) if method == "torch" else (case.y0, case.params)
-    ensemble = ev.EnsembleProblem(problem_of(case, y0, params), params={case.varied: params[case.varied]})
-    return lambda: ev.solve(ensemble, "Tsit5", **options).y[:, -1, ...]
+    shape = case.params[case.varied].shape
+    rows = {name: np.full(shape, value, case.y0.dtype) for name, value in case.params.items()}
+    y0, params = torch_values(replace(case, params=rows)) if method == "torch" else (case.y0, rows)
+    one = problem_of(case, y0, {name: value[0] for name, value in params.items()})
+    ensemble = ev.EnsembleProblem(one, params=params)
+    return lambda: ev.solve(ensemble, "Tsit5", backend="eager", **options).y[:, -1, ...]
 
 
 def ensemble(case: Case, tolerance: float, method: str) -> Callable[[], Any]:

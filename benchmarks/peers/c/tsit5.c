@@ -17,13 +17,13 @@
 #undef SCALAR
 #undef STEP
 
-#define ORDER 5
 #define SAFETY 0.9
 #define SMALLEST_FACTOR 0.2
 #define LARGEST_FACTOR 10.0
-/* Proportional-integral control: factor = SAFETY * error^-ALPHA * previous_error^BETA. */
-#define ALPHA (7.0 / (10 * ORDER))
-#define BETA (2.0 / (5 * ORDER))
+/* Proportional-integral control, factor = SAFETY * error^-ALPHA * previous_error^BETA, as evolvent's default has it:
+ * E. Hairer, G. Wanner, "Solving Ordinary Differential Equations II", section IV.2. */
+#define ALPHA (0.85 / 5)
+#define BETA (0.20 / 5)
 
 typedef struct {
     long accepted, rejected, evaluations;
@@ -56,7 +56,7 @@ static double initial_step(double t, const double *y, const double *f, const dou
     RHS(t + guess, probe, p, change);
     for (long i = 0; i < DIMENSION; i++) change[i] = (change[i] - f[i]) / guess;
     double largest = fmax(slope, scaled_norm(change, y, y, rtol, atol));
-    double refined = largest <= 1e-15 ? fmax(1e-6, guess * 1e-3) : pow(0.01 / largest, 1.0 / ORDER);
+    double refined = largest <= 1e-15 ? fmax(1e-6, guess * 1e-3) : pow(0.01 / largest, 0.2);
     return fmin(fmin(100.0 * guess, refined), span);
 }
 
@@ -85,7 +85,7 @@ int solve(const double *y0, const double *p, double t0, double t1, double rtol, 
           const double *saves, long count, double *out, statistics *stats)
 {
     double y[DIMENSION], y_new[DIMENSION], error[DIMENSION], k[7][DIMENSION];
-    double t = t0, previous = 1e-4;
+    double t = t0, previous = 1.0;
     int rejected = 0;
     long saved = 0;
     memcpy(y, y0, sizeof y);
@@ -107,7 +107,7 @@ int solve(const double *y0, const double *p, double t0, double t1, double rtol, 
         if (!(norm <= 1.0)) {
             stats->rejected++;
             rejected = 1;
-            h *= isfinite(norm) ? fmax(SMALLEST_FACTOR, SAFETY * pow(norm, -1.0 / ORDER)) : SMALLEST_FACTOR;
+            h *= isfinite(norm) ? fmax(SMALLEST_FACTOR, SAFETY * pow(norm, -ALPHA)) : SMALLEST_FACTOR;
             continue;
         }
         double t_new = last ? t1 : t + h;
