@@ -84,8 +84,12 @@ def trajectory(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
         from . import _jax_values as values
 
         return values.finished(jax.jit(jax_solver(case, options)), *values.arrays_of(case))
-    y0, params = torch_values(case) if method == "torch" else (case.y0, case.params)
-    problem = problem_of(case, y0, params)
+    if method == "torch":
+        import torch
+
+        problem = problem_of(case, *torch_values(case))
+        return torch.no_grad()(lambda: ev.solve(problem, "Tsit5", **options).y)
+    problem = problem_of(case, case.y0, case.params)
     return lambda: ev.solve(problem, "Tsit5", backend="eager", **options).y
 
 
@@ -111,7 +115,7 @@ def gradient(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
     def solve_and_differentiate():
         states = ev.solve(problem, "Tsit5", **options).y
         parts = torch.autograd.grad(torch.mean(states**2), weights)
-        return torch.cat([part.ravel() for part in parts]).numpy()
+        return torch.cat([part.ravel() for part in parts])
 
     return solve_and_differentiate
 
@@ -133,8 +137,9 @@ def every_trajectory(case: Case, options: dict[str, Any], method: str) -> Callab
     rows = {name: np.full(shape, value, case.y0.dtype) for name, value in case.params.items()}
     y0, params = torch_values(replace(case, params=rows)) if method == "torch" else (case.y0, rows)
     one = problem_of(case, y0, {name: value[0] for name, value in params.items()})
-    ensemble = ev.EnsembleProblem(one, params=params)
-    return lambda: ev.solve(ensemble, "Tsit5", backend="eager", **options).y[:, -1, ...]
+    many = ev.EnsembleProblem(one, params=params)
+    backend = None if method == "torch" else "eager"
+    return lambda: ev.solve(many, "Tsit5", backend=backend, **options).y[:, -1, ...]
 
 
 def ensemble(case: Case, tolerance: float, method: str) -> Callable[[], Any]:

@@ -19,55 +19,59 @@ def load(method: str) -> None:
     import torchdiffeq  # noqa: F401
 
 
-def module_of(case: Case) -> Any:
-    """The case's right side as the module that torchdiffeq's adjoint asks for, its arrays as parameters."""
+def tensors_of(case: Case, requires_grad: bool = False) -> tuple[Any, dict[str, Any], Any]:
+    """Initial state, parameters (numbers stay numbers) and times, from the start on."""
     import torch
 
-    class RightSide(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.numbers = {name: p for name, p in case.params.items() if not isinstance(p, np.ndarray)}
-            self.arrays = torch.nn.ParameterDict(
-                {name: torch.tensor(p) for name, p in case.params.items() if isinstance(p, np.ndarray)}
-            )
-            # A ParameterDict is slow to look things up in.
-            self.by_name = self.numbers | dict(self.arrays.items())
-
-        def forward(self, t, y):
-            value = case.rhs(t, y, self.by_name)
-            return torch.stack(value) if isinstance(value, list) else value
-
-    return RightSide()
+    params = {
+        name: torch.tensor(value, requires_grad=requires_grad) if isinstance(value, np.ndarray) else value
+        for name, value in case.params.items()
+    }
+    times = np.concatenate([case.t_span[:1], case.saves])
+    return torch.tensor(case.y0), params, torch.tensor(times)
 
 
-def trajectory(case: Case, tolerance: float, method: str) -> Callable[[], np.ndarray]:
+def rhs_of(case: Case, params: dict[str, Any]) -> Callable[[Any, Any], Any]:
+    """The case's right side as a plain function: a module's call would cost as much as a layer."""
+    import torch
+
+    def rhs(t, y):
+        value = case.rhs(t, y, params)
+        return torch.stack(value) if isinstance(value, list) else value
+
+    return rhs
+
+
+def trajectory(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
     """States at the save times."""
     import torch
     from torchdiffeq import odeint
 
-    rhs, y0 = module_of(case), torch.tensor(case.y0)
-    times = torch.tensor(np.concatenate([case.t_span[:1], case.saves]))
+    y0, params, times = tensors_of(case)
+    rhs = rhs_of(case, params)
 
     @torch.no_grad()
     def solve():
-        return odeint(rhs, y0, times, rtol=tolerance, atol=tolerance, method="dopri5")[1:].numpy()
+        return odeint(rhs, y0, times, rtol=tolerance, atol=tolerance, method="dopri5")[1:]
 
     return solve
 
 
-def gradient(case: Case, tolerance: float, method: str) -> Callable[[], np.ndarray]:
+def gradient(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
     """Derivative of the mean square of the states, through the steps or by the adjoint equation."""
     import torch
     from torchdiffeq import odeint, odeint_adjoint
 
-    integrate = odeint_adjoint if method == "adjoint" else odeint
-    rhs, y0 = module_of(case), torch.tensor(case.y0)
-    weights = [rhs.by_name[name] for name in case.params]
-    times = torch.tensor(np.concatenate([case.t_span[:1], case.saves]))
+    y0, params, times = tensors_of(case, requires_grad=True)
+    rhs, weights = rhs_of(case, params), list(params.values())
+    options = {"rtol": tolerance, "atol": tolerance, "method": "dopri5"}
 
     def solve():
-        states = integrate(rhs, y0, times, rtol=tolerance, atol=tolerance, method="dopri5")[1:]
+        if method == "adjoint":
+            states = odeint_adjoint(rhs, y0, times, adjoint_params=weights, **options)[1:]
+        else:
+            states = odeint(rhs, y0, times, **options)[1:]
         parts = torch.autograd.grad(torch.mean(states**2), weights)
-        return torch.cat([part.ravel() for part in parts]).numpy()
+        return torch.cat([part.ravel() for part in parts])
 
     return solve
