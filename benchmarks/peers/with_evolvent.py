@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from . import _torch_values
 from ._case import Case
 
 METHODS = ("eager", "torch", "jax")
@@ -62,17 +63,6 @@ def jax_solver(case: Case, options: dict[str, Any]) -> Callable[[Any, Any], Any]
     return lambda y0, params: ev.solve(problem_of(case, y0, params), "Tsit5", **options).y
 
 
-def torch_values(case: Case, requires_grad: bool = False) -> tuple[Any, dict[str, Any]]:
-    """Initial state and parameters as tensors; numbers stay numbers."""
-    import torch
-
-    params = {
-        name: torch.tensor(value, requires_grad=requires_grad) if isinstance(value, np.ndarray) else value
-        for name, value in case.params.items()
-    }
-    return torch.tensor(case.y0), params
-
-
 def trajectory(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
     """States at the save times."""
     import evolvent as ev
@@ -87,7 +77,7 @@ def trajectory(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
     if method == "torch":
         import torch
 
-        problem = problem_of(case, *torch_values(case))
+        problem = problem_of(case, *_torch_values.arrays_of(case))
         return torch.no_grad()(lambda: ev.solve(problem, "Tsit5", **options).y)
     problem = problem_of(case, case.y0, case.params)
     return lambda: ev.solve(problem, "Tsit5", backend="eager", **options).y
@@ -109,7 +99,7 @@ def gradient(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
 
     import evolvent as ev
 
-    y0, params = torch_values(case, requires_grad=True)
+    y0, params = _torch_values.arrays_of(case, requires_grad=True)
     problem, weights = problem_of(case, y0, params), list(params.values())
 
     def solve_and_differentiate():
@@ -135,7 +125,7 @@ def every_trajectory(case: Case, options: dict[str, Any], method: str) -> Callab
 
     shape = case.params[case.varied].shape
     rows = {name: np.full(shape, value, case.y0.dtype) for name, value in case.params.items()}
-    y0, params = torch_values(replace(case, params=rows)) if method == "torch" else (case.y0, rows)
+    y0, params = _torch_values.arrays_of(replace(case, params=rows)) if method == "torch" else (case.y0, rows)
     one = problem_of(case, y0, {name: value[0] for name, value in params.items()})
     many = ev.EnsembleProblem(one, params=params)
     backend = None if method == "torch" else "eager"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ._case import Case
+from ._torch_values import arrays_of
 
 METHODS = ("dopri5", "adjoint")
 INSTALL = "pip install torchdiffeq"
@@ -19,16 +20,11 @@ def load(method: str) -> None:
     import torchdiffeq  # noqa: F401
 
 
-def tensors_of(case: Case, requires_grad: bool = False) -> tuple[Any, dict[str, Any], Any]:
-    """Initial state, parameters (numbers stay numbers) and times, from the start on."""
+def times_of(case: Case) -> Any:
+    """The save times after the start, which torchdiffeq takes for the first of them."""
     import torch
 
-    params = {
-        name: torch.tensor(value, requires_grad=requires_grad) if isinstance(value, np.ndarray) else value
-        for name, value in case.params.items()
-    }
-    times = np.concatenate([case.t_span[:1], case.saves])
-    return torch.tensor(case.y0), params, torch.tensor(times)
+    return torch.tensor(np.concatenate([case.t_span[:1], case.saves]))
 
 
 def rhs_of(case: Case, params: dict[str, Any]) -> Callable[[Any, Any], Any]:
@@ -47,8 +43,8 @@ def trajectory(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
     import torch
     from torchdiffeq import odeint
 
-    y0, params, times = tensors_of(case)
-    rhs = rhs_of(case, params)
+    y0, params = arrays_of(case)
+    rhs, times = rhs_of(case, params), times_of(case)
 
     @torch.no_grad()
     def solve():
@@ -62,8 +58,8 @@ def gradient(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
     import torch
     from torchdiffeq import odeint, odeint_adjoint
 
-    y0, params, times = tensors_of(case, requires_grad=True)
-    rhs, weights = rhs_of(case, params), list(params.values())
+    y0, params = arrays_of(case, requires_grad=True)
+    rhs, times, weights = rhs_of(case, params), times_of(case), list(params.values())
     options = {"rtol": tolerance, "atol": tolerance, "method": "dopri5"}
 
     def solve():
