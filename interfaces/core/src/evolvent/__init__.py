@@ -1,0 +1,100 @@
+"""evolvent: scientific machine learning for every Python array.
+
+Problems, algorithms and solutions are plain values; `solve` brings them together. The solvers themselves live in
+plugins (``evolvent-ode``, ...), which are found by their entry points.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._algorithm import Algorithm
+    from ._backend import Backend
+    from ._eager import EagerBackend
+    from ._errors import BackendError, InputError, PluginError, SolveError, SolveInterrupted, UnknownAlgorithmError
+    from ._events import Dose, Event, NonNegative
+    from ._hooks import hookimpl
+    from ._problem import EnsembleProblem, ODEProblem, Problem, SecondOrderODEProblem
+    from ._registry import algorithms, load_algorithm
+    from ._solution import EnsembleSolution, EventLog, Occurrences, Solution, Stats
+    from ._solve import compile, explain, init, solve
+    from ._status import Status
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Algorithm": "_algorithm",
+    "Backend": "_backend",
+    "BackendError": "_errors",
+    "Dose": "_events",
+    "EagerBackend": "_eager",
+    "EnsembleProblem": "_problem",
+    "EnsembleSolution": "_solution",
+    "Event": "_events",
+    "EventLog": "_solution",
+    "InputError": "_errors",
+    "NonNegative": "_events",
+    "ODEProblem": "_problem",
+    "Occurrences": "_solution",
+    "PluginError": "_errors",
+    "Problem": "_problem",
+    "SecondOrderODEProblem": "_problem",
+    "Solution": "_solution",
+    "SolveError": "_errors",
+    "SolveInterrupted": "_errors",
+    "Stats": "_solution",
+    "Status": "_status",
+    "UnknownAlgorithmError": "_errors",
+    "algorithms": "_registry",
+    "compile": "_solve",
+    "explain": "_solve",
+    "hookimpl": "_hooks",
+    "init": "_solve",
+    "load_algorithm": "_registry",
+    "solve": "_solve",
+}
+
+__all__ = [
+    "Algorithm",
+    "Backend",
+    "BackendError",
+    "Dose",
+    "EagerBackend",
+    "EnsembleProblem",
+    "EnsembleSolution",
+    "Event",
+    "EventLog",
+    "InputError",
+    "NonNegative",
+    "ODEProblem",
+    "Occurrences",
+    "PluginError",
+    "Problem",
+    "SecondOrderODEProblem",
+    "Solution",
+    "SolveError",
+    "SolveInterrupted",
+    "Stats",
+    "Status",
+    "UnknownAlgorithmError",
+    "algorithms",
+    "compile",
+    "explain",
+    "hookimpl",
+    "init",
+    "load_algorithm",
+    "solve",
+]
+
+
+def __getattr__(name):
+    if name in _HOME:
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+        return value
+    if name in ("random", "trees"):
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *__all__, "random"])

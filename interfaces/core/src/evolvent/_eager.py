@@ -1,0 +1,379 @@
+"""The eager backend: any Array API namespace, Python's control flow."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from . import _scalars
+from ._backend import describe_device, is_array
+from ._errors import InputError
+from ._trees import flatten, tree_map, unflatten
+
+
+def namespace(array: Any) -> Any:
+    """The Array API namespace of an array; NumPy 2's own is one."""
+    if isinstance(array, np.ndarray | np.generic):
+        return np
+    import array_api_compat
+
+    return array_api_compat.array_namespace(array)
+
+
+class EagerBackend:
+    """Runs a solve call by call, on one library's arrays.
+
+    Parameters
+    ----------
+    xp : namespace
+        The Array API namespace.
+    device : optional
+        Where arrays are made; the namespace's default when None.
+    """
+
+    name = "eager"
+    control: Any = _scalars
+    traced = False
+    rematerialise = False
+    differentiates = False
+    lanes: tuple[int, ...] = ()
+    epsilon = sys.float_info.epsilon
+    unbounded = True  # records grow as they must
+    note = ""
+    tables: Any = np  # what control-plane tables are made with
+
+    def __init__(self, xp: Any, device: Any = None):
+        self.xp = xp
+        self.device = device
+
+    @property
+    def label(self) -> str:
+        """What `stats` calls this backend."""
+        return f"eager ({self.xp.__name__.split('.')[-1]})"
+
+    @property
+    def device_label(self) -> str:
+        return "cpu" if self.device is None else str(self.device)
+
+    # ---------------------------------------------------------------- control plane
+    real = staticmethod(float)
+    integer = staticmethod(int)
+    boolean = staticmethod(bool)
+
+    def table(self, values):
+        return np.asarray(values).tolist()
+
+    def pick(self, table, *index):
+        for i in index:
+            table = table[i]
+        return table
+
+    def scale(self, value, like):
+        """A control-plane real as it enters arithmetic with arrays like `like`."""
+        return float(value)
+
+    def to_control(self, *scalars):
+        """Bring data-plane scalars to the host, all in one transfer."""
+        if len(scalars) == 1:
+            return float(scalars[0])
+        if self.xp is np:
+            return tuple(float(scalar) for scalar in scalars)
+        stacked = self.xp.stack([self.xp.reshape(s, ()) if is_array(s) else self.xp.asarray(s) for s in scalars])
+        return tuple(float(scalar) for scalar in self._host(stacked))
+
+    def _host(self, x) -> Any:
+        return x.tolist() if hasattr(x, "tolist") else np.asarray(x).tolist()
+
+    # ---------------------------------------------------------------- data plane
+    def default_real(self):
+        return self.xp.asarray(1.0).dtype
+
+    def is_real(self, dtype) -> bool:
+        return self.xp.isdtype(dtype, "real floating")
+
+    def initial(self, value: Any, what: str) -> Any:
+        """Make a floating array of what the user gave as (a leaf of) a state."""
+        try:
+            array = value if is_array(value) else self.xp.asarray(value, device=self.device)
+        except (TypeError, ValueError) as error:
+            raise InputError(what, f"can't be made an array: {error}") from error
+        if not self.xp.isdtype(array.dtype, ("real floating", "complex floating")):
+            array = self.xp.astype(array, self.default_real())
+        if not self.traced and not self.all_finite(array):
+            raise InputError(what, f"has NaN or infinite entries: {value!r}.", "Give finite initial values.")
+        return array
+
+    def all_finite(self, x) -> bool:
+        return bool(self.xp.all(self.xp.isfinite(x)))
+
+    def zeros_like(self, x):
+        return self.xp.zeros_like(x)
+
+    def real_dtype(self, dtype):
+        """The dtype of the real part of `dtype`."""
+        if self.is_real(dtype):
+            return dtype
+        return self.xp.real(self.xp.zeros((), dtype=dtype)).dtype
+
+    def restore(self, x, dtype):
+        """Cast a part of a packed state to the dtype that it had."""
+        if x.dtype == dtype:
+            return x
+        if self.xp.isdtype(x.dtype, "complex floating") and self.is_real(dtype):
+            x = self.xp.real(x)
+        return self.xp.astype(x, dtype)
+
+    def time(self, t, like):
+        """Make a control-plane time a data-plane scalar, for the user's functions."""
+        if self.xp is np:
+            return like.dtype.type(t).real
+        return self.xp.asarray(t, dtype=self.real_dtype(like.dtype), device=self.device)
+
+    def as_state(self, value, like, what):
+        """Check, and where it is a list make, an array like `like` of what a user's function returned."""
+        if type(value) is type(like) and value.shape == like.shape and value.dtype == like.dtype:
+            return value
+        return self.as_array(value, like, tuple(like.shape), what)
+
+    def as_array(self, value, like, shape, what):
+        """Make an array with the dtype of `like` and the given shape; say what is wrong if that can't be."""
+        if isinstance(value, list | tuple):
+            value = self._stacked(value, like, shape, what)
+        elif not is_array(value):
+            value = self._number(value, like, what)
+        elif not isinstance(value, type(like)) and not isinstance(like, np.generic):
+            raise InputError(what, f"returned an array of {type(value).__module__.split('.')[0]}, but y is one of "
+                             f"{type(like).__module__.split('.')[0]}.", "Use operations of y's own library.")
+        if value.dtype != like.dtype:
+            value = self._cast(value, like.dtype, what)
+        if tuple(value.shape) != shape:
+            if tuple(value.shape) == () and shape == self.lanes:
+                return self.xp.broadcast_to(value, shape)
+            raise InputError(what, f"returned shape {tuple(value.shape)} where {shape} is needed.")
+        return value
+
+    def _number(self, value, like, what):
+        try:
+            return self.xp.asarray(value, dtype=like.dtype, device=self.device)
+        except (TypeError, ValueError) as error:
+            raise InputError(what, f"returned {value!r} where numbers are needed.", "Did a return statement get lost?") from error
+
+    def _stacked(self, items, like, shape, what):
+        if not shape or len(items) != shape[0]:
+            raise InputError(what, f"returned {len(items)} components where shape {shape} is needed.")
+        if self.xp is np and not self.lanes:
+            try:
+                value = np.asarray(items)
+            except (TypeError, ValueError):
+                value = None
+            if value is not None and value.dtype.kind in "biufc" and value.shape == shape:
+                return value if value.dtype == like.dtype else self._cast_listed(value, like.dtype, what)
+        return self.xp.stack([self._component(item, like, shape[1:], what) for item in items])
+
+    def _component(self, item, like, shape, what):
+        array = item if is_array(item) else (self._stacked(item, like, shape, what) if isinstance(item, list | tuple) else self._number(item, like, what))
+        if array.dtype != like.dtype:
+            array = self._cast_listed(array, like.dtype, what)
+        return array if tuple(array.shape) == shape else self._fitted(array, shape, what)
+
+    def _fitted(self, array, shape, what):
+        if tuple(array.shape) == () and shape == self.lanes:
+            return self.xp.broadcast_to(array, shape)
+        raise InputError(what, f"returned a component of shape {tuple(array.shape)} where {shape} is needed.")
+
+    def _cast_listed(self, array, dtype, what):
+        # Scalars in a list say nothing about precision (Python floats are among them); complex into real does.
+        if self.is_real(dtype) and self.xp.isdtype(array.dtype, "complex floating"):
+            raise InputError(what, "returned complex values, but y is real.", "Give y0 a complex dtype.")
+        return self.xp.astype(array, dtype)
+
+    def _cast(self, array, dtype, what):
+        if self.xp.isdtype(array.dtype, ("bool", "integral")) or (self.is_real(array.dtype) and not self.is_real(dtype)):
+            return self.xp.astype(array, dtype)
+        if self.is_real(dtype) and not self.is_real(array.dtype):
+            raise InputError(what, f"returned {array.dtype}, but y is {dtype}.", "Give y0 a complex dtype.")
+        raise InputError(what, f"returned {array.dtype}, but y is {dtype}.", "Give y0 and params one dtype.")
+
+    def combine(self, y, dt, weights, ks):
+        """Compute ``y + dt * sum(weights[i] * ks[i])``, with y left out when None."""
+        total = None
+        for weight, k in zip(weights, ks, strict=False):
+            if isinstance(weight, float) and weight == 0.0:
+                continue
+            term = (weight * dt) * k
+            total = term if total is None else total + term
+        if total is None:
+            return y if y is not None else self.zeros_like(ks[0])
+        return total if y is None else y + total
+
+    def rms(self, x):
+        """The root of the mean square, a data-plane scalar (one per lane)."""
+        xp = self.xp
+        axes = tuple(range(x.ndim - len(self.lanes)))
+        magnitude = xp.abs(x)
+        return xp.sqrt(xp.mean(magnitude * magnitude, axis=axes)) if axes else magnitude
+
+    def stop_gradient(self, x):
+        return x
+
+    # ---------------------------------------------------------------- control flow
+    def select(self, pred, yes, no):
+        return yes if pred else no
+
+    def cond(self, pred, yes, no, *operands):
+        return yes(*operands) if pred else no(*operands)
+
+    def any(self, pred):
+        return pred
+
+    def while_loop(self, cond, body, carry, *, max_iterations, resumable=False):
+        """Repeat `body` while `cond` holds.
+
+        If the user's function raises inside a resumable loop, the exception takes what was reached with it, so that
+        nothing is lost.
+        """
+        if not resumable:
+            while cond(carry):
+                carry = body(carry)
+            return carry
+        try:
+            while cond(carry):
+                carry = body(carry)
+        except BaseException as error:
+            error.__dict__.setdefault("evolvent_reached", []).append(carry)
+            raise
+        return carry
+
+    def guarded(self, function, carry):
+        """Call ``function(carry)``; an exception takes the carry with it."""
+        try:
+            return function(carry)
+        except BaseException as error:
+            error.__dict__.setdefault("evolvent_reached", []).append(carry)
+            raise
+
+    # ---------------------------------------------------------------- records
+    def buffer(self, capacity, example):
+        """Make a record to which trees like `example` are put, one after the other."""
+        return []
+
+    def put(self, buffer, index, value, when):
+        if when:
+            buffer.append(value)
+        return buffer
+
+    def trimmed(self, buffer, count):
+        return buffer[:count]
+
+    def joined(self, buffers):
+        return [row for buffer in buffers for row in buffer]
+
+    def length(self, buffer):
+        return len(buffer)
+
+    def take(self, buffer, index):
+        return buffer[index]
+
+    def stacked(self, buffer, example):
+        """Make a tree of arrays, with one axis more in front, of a record's rows."""
+        if not buffer:
+            return tree_map(self._no_rows, example)
+        columns = zip(*(flatten(row)[0] for row in buffer), strict=True)
+        return unflatten(flatten(buffer[0])[1], [self._column(column) for column in columns])
+
+    def _column(self, values):
+        if any(is_array(value) for value in values):
+            return self.xp.stack([value if is_array(value) else self.xp.asarray(value, device=self.device) for value in values])
+        return np.asarray(values)
+
+    def _no_rows(self, leaf):
+        if not is_array(leaf):
+            return np.zeros((0, *np.shape(leaf)), dtype=np.asarray(leaf).dtype)
+        return self.xp.zeros((0, *leaf.shape), dtype=leaf.dtype, device=self.device)
+
+    def filtered(self, tree, mask):
+        """Keep the rows that a host mask marks."""
+        rows = np.flatnonzero(self.host(mask))
+        return tree_map(lambda x: self.xp.stack([x[int(i), ...] for i in rows]) if rows.size else x[:0, ...], tree)
+
+    def data_times(self, times, like):
+        """Make an array of times in the data plane."""
+        dtype = self.real_dtype(like.dtype)
+        if is_array(times) and not isinstance(times, np.ndarray):
+            return self.xp.astype(times, dtype)
+        return self.xp.asarray(times.tolist() if self.xp is not np else times, dtype=dtype, device=self.device)
+
+    def evaluate(self, function, steps, times, direction):
+        """Evaluate ``function(t, *step)`` in the step that holds each time; stacked."""
+        kept = [step for step in steps if step[1] != 0.0]
+        starts = np.asarray([direction * float(step[0]) for step in kept])
+        places = np.maximum(np.searchsorted(starts, direction * np.asarray(times), side="right") - 1, 0)
+        rows = [function(self.real(t), *kept[i]) for t, i in zip(times, places, strict=True)]
+        return self.stacked(rows, None)
+
+    def host(self, x):
+        """Bring an array, or numbers, to the host as a NumPy array."""
+        if isinstance(x, np.ndarray):
+            return x
+        if is_array(x):
+            return np.asarray(self._host(x))
+        return np.asarray([self._host(item) if is_array(item) else item for item in x] if isinstance(x, list | tuple) else x)
+
+    def most(self, x):
+        """The greatest entry of a control value, as a Python number."""
+        return x
+
+    # ---------------------------------------------------------------- derivatives
+    def jvp(self, function, x, dx):
+        """The function's value and directional derivative; by central differences where the library has no better."""
+        # The step balances the cubic truncation error against rounding.
+        eps = float(self.xp.finfo(self.real_dtype(x.dtype)).eps) ** (1 / 3)
+        scale = max(1.0, float(self.xp.max(self.xp.abs(x))) if x.ndim else float(abs(x)))
+        size = float(self.xp.max(self.xp.abs(dx))) if dx.ndim else float(abs(dx))
+        if size == 0.0:
+            value = function(x)
+            return value, self.xp.zeros_like(value)
+        h = eps * scale / size
+        return function(x), (function(x + h * dx) - function(x - h * dx)) / (2.0 * h)
+
+    def jacobian(self, function, x):
+        """The dense Jacobian of a function of a vector, one direction after the other."""
+        eye = self.xp.eye(x.shape[0], dtype=x.dtype, device=self.device)
+        columns = [self.jvp(function, x, eye[i, ...])[1] for i in range(x.shape[0])]
+        return self.xp.stack(columns, axis=-1)
+
+    def vjp(self, function, x):
+        """The function's value and its pullback, through the dense Jacobian."""
+        jacobian = self.jacobian(function, x)
+        return function(x), lambda cotangent: self.xp.matmul(cotangent, jacobian)
+
+    # ---------------------------------------------------------------- running
+    def program(self, entry, functions, examples):
+        """Make ``entry(functions, *operands)`` callable on operands; a compiling backend stages the functions on
+        `examples` of their arguments, and looks machine code up by their programs and ``entry.key``."""
+        return partial(entry, functions)
+
+
+class EagerFactory:
+    """Offers the eager backend for every array."""
+
+    name = "eager"
+
+    def claims(self, array: Any) -> bool:
+        return True
+
+    def make(self, leaves: list[Any]) -> EagerBackend:
+        if not leaves:
+            return EagerBackend(np)
+        xp = namespace(leaves[0])
+        device = None if xp is np else getattr(leaves[0], "device", None)
+        return EagerBackend(xp, device)
+
+    def devices(self) -> list[str]:
+        return ["cpu"]
+
+
+__all__ = ["EagerBackend", "EagerFactory", "describe_device", "flatten", "namespace"]

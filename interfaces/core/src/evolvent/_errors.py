@@ -1,0 +1,45 @@
+"""What goes wrong, said so that the user knows what to do."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+
+class InputError(ValueError):
+    """An argument can't be used: the message names it, what was given and what to do."""
+
+    def __init__(self, argument: str, problem: str, advice: str = ""):
+        self.argument = argument
+        super().__init__(f"{argument}: {problem}" + (f" {advice}" if advice else ""))
+
+
+class BackendError(InputError):
+    """Arrays of several libraries or devices met, or a backend can't do what was asked of it."""
+
+
+class PluginError(RuntimeError):
+    """A plugin is broken or two plugins claim one name."""
+
+
+class UnknownAlgorithmError(InputError, LookupError):
+    """No installed plugin has an algorithm of this name."""
+
+    def __init__(self, name: str, known: list[str], advice: str = ""):
+        near = get_close_matches(name, known, n=3, cutoff=0.5) or get_close_matches(name.lower(), [k.lower() for k in known])
+        by_lower = {k.lower(): k for k in known}
+        near = [by_lower.get(n.lower(), n) for n in near]
+        hint = f"Did you mean {', '.join(map(repr, near))}?" if near else "`python -m evolvent` lists those installed."
+        super().__init__("algorithm", f"no installed plugin has an algorithm named {name!r}.", f"{hint} {advice}".strip())
+
+
+class SolveError(RuntimeError):
+    """A solve ended before its goal; `solution` holds all that was computed and `status` says why it ended."""
+
+    def __init__(self, message: str, solution):
+        super().__init__(message)
+        self.solution = solution
+        self.status = solution.status
+
+
+class SolveInterrupted(SolveError, KeyboardInterrupt):
+    """Ctrl-C during a solve; `solution` holds all that was computed."""

@@ -1,0 +1,29 @@
+"""The hooks that a plugin may implement, by pluggy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pluggy
+
+hookspec = pluggy.HookspecMarker("evolvent")
+hookimpl = pluggy.HookimplMarker("evolvent")
+
+
+@hookspec
+def evolvent_backends() -> list[Any]:
+    """List this plugin's `BackendFactory` values.
+
+    The factories are asked for every array of a problem, so asking must import nothing heavy.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def evolvent_choose(problem: Any, options: dict[str, Any], backend: Any) -> Any:
+    """Propose an algorithm for `problem`: ``(score, algorithm, reason)`` or None. The highest score wins."""
+
+
+@hookspec
+def evolvent_convert(problem: Any, wanted: type) -> Any:
+    """Convert `problem` to the problem type `wanted`, or return None."""

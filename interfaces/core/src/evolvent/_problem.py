@@ -1,0 +1,247 @@
+"""Problems: immutable descriptions of what to solve."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+
+from ._errors import InputError
+from ._events import Dose, Event
+from ._trees import flatten
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What every problem can do."""
+
+    def replace(self, **changes: Any) -> Any:
+        """Make a variant of this problem: ``problem.replace(params=...)``.
+
+        Raises
+        ------
+        InputError
+            If a name is not one of the problem's fields, or a new value can't be used.
+        """
+        names = [f.name for f in fields(self) if f.init]
+        for name in changes:
+            if name not in names:
+                raise InputError(name, f"{type(self).__name__} has no such field;", f"it has {', '.join(names)}.")
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, eq=False)
+class ODEProblem(Problem):
+    """The initial value problem ``dy/dt = f(t, y, params)``, ``y(t0) = y0``.
+
+    Parameters
+    ----------
+    f : callable
+        ``f(t, y, params)``: the derivative, an array like y, or a list of scalars in its place. Written on the Array
+        API standard (operators and methods are enough for most models) it runs on every array library.
+    y0 : array, list of numbers, or nested dict, tuple, NamedTuple or dataclass of these
+        Initial state. Its library, dtype and device are the solution's; integers become the library's default float.
+    t_span : (float, float)
+        Start and end; the end may come before the start.
+    params : tree of arrays and numbers, optional
+        Passed to f as it is. Python integers, strings and other objects are constants of the model.
+    events : sequence of Event and Dose
+        What happens on the way.
+    discontinuities : sequence of float
+        Times at which f jumps: the solve steps onto them exactly and starts afresh there.
+    domain : NonNegative or callable, optional
+        Where the state must stay: `NonNegative`, or ``domain(t, y, params)``, true inside. A trial step that leaves
+        it is rejected.
+
+    Raises
+    ------
+    InputError
+        If an argument can't be used; it names the argument.
+
+    Examples
+    --------
+    >>> import evolvent as ev
+    >>> decay = ev.ODEProblem(lambda t, y, p: -p["rate"] * y, y0=[1.0], t_span=(0.0, 1.0), params={"rate": 2.0})
+    >>> decay.replace(params={"rate": 3.0}).params
+    {'rate': 3.0}
+    """
+
+    f: Callable[..., Any]
+    y0: Any
+    t_span: tuple[Any, Any]
+    params: Any = None
+    events: Sequence[Event | Dose] = field(default=(), kw_only=True)
+    discontinuities: Any = field(default=(), kw_only=True)
+    domain: Any = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not callable(self.f):
+            raise InputError("f", f"must be a function (t, y, params), got {self.f!r}.")
+        _check_state("y0", self.y0)
+        _check_span(self)
+        _check_events(self)
+
+    @property
+    def state0(self) -> Any:
+        """The initial state as the user's functions see it."""
+        return self.y0
+
+
+@dataclass(frozen=True, eq=False)
+class SecondOrderODEProblem(Problem):
+    """The second-order problem ``q'' = a(t, q, v, params)``, ``q(t0) = q0``, ``q'(t0) = v0``.
+
+    Symplectic and Nystrom methods solve it as it is, all others its first-order form. The solution's y is the pair
+    (q, v); events, doses and save functions get that pair as y.
+
+    Parameters
+    ----------
+    a : callable
+        ``a(t, q, v, params)``: the acceleration, like q.
+    q0, v0 : array or list of numbers
+        Initial position and velocity, of one shape.
+    t_span, params, events, discontinuities, domain
+        As for `ODEProblem`.
+
+    Examples
+    --------
+    >>> import evolvent as ev
+    >>> spring = ev.SecondOrderODEProblem(lambda t, q, v, p: -q, [1.0], [0.0], t_span=(0.0, 3.0))
+    >>> q, v = ev.solve(spring, "DPRKN6", saveat=[3.0]).y
+    >>> round(float(q[0, 0]), 3)
+    -0.99
+    """
+
+    a: Callable[..., Any]
+    q0: Any
+    v0: Any
+    t_span: tuple[Any, Any]
+    params: Any = None
+    events: Sequence[Event | Dose] = field(default=(), kw_only=True)
+    discontinuities: Any = field(default=(), kw_only=True)
+    domain: Any = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not callable(self.a):
+            raise InputError("a", f"must be a function (t, q, v, params), got {self.a!r}.")
+        _check_state("q0", self.q0)
+        _check_state("v0", self.v0)
+        if np.shape(self.q0) != np.shape(self.v0):
+            raise InputError("v0", f"must have the shape of q0, {np.shape(self.q0)}, got {np.shape(self.v0)}.")
+        _check_span(self)
+        _check_events(self)
+
+    @property
+    def state0(self) -> Any:
+        """The initial state as the user's functions see it."""
+        return (self.q0, self.v0)
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleProblem(Problem):
+    """Many solves of one problem that differ in y0, params or t_span.
+
+    Every trajectory has its own step sizes, events and end: adding trajectories never changes another one's result.
+
+    Parameters
+    ----------
+    problem : ODEProblem or SecondOrderODEProblem
+        What all have in common.
+    y0 : tree of arrays, optional
+        Like the problem's y0 with one axis more in front: the trajectories. Without it all start from the problem's.
+        For a second-order problem: the pair (q0, v0) of such arrays.
+    params : tree of arrays, optional
+        Like the problem's params; each leaf has the axis of trajectories in front.
+    t_span : pair, optional
+        Each end a number or an array of one entry per trajectory.
+
+    Raises
+    ------
+    InputError
+        If nothing differs, or the numbers of trajectories disagree.
+
+    Examples
+    --------
+    >>> import evolvent as ev, numpy as np
+    >>> decay = ev.ODEProblem(lambda t, y, p: -p["rate"] * y, y0=[1.0], t_span=(0.0, 1.0), params={"rate": 1.0})
+    >>> many = ev.EnsembleProblem(decay, params={"rate": np.linspace(1.0, 2.0, 5)})
+    >>> ev.solve(many, "Tsit5", saveat=[0.5, 1.0]).y.shape
+    (5, 2, 1)
+    """
+
+    problem: Any
+    y0: Any = None
+    params: Any = None
+    t_span: tuple[Any, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.problem, ODEProblem | SecondOrderODEProblem):
+            raise InputError("problem", f"must be an ODEProblem or SecondOrderODEProblem, got {self.problem!r}.")
+        sizes = {size for name in ("y0", "params", "t_span") for size in self._sizes(name)}
+        if not sizes:
+            raise InputError("y0", "nothing differs between the trajectories.", "Give y0=, params= or t_span= with an axis of trajectories in front.")
+        if len(sizes) > 1:
+            raise InputError("params", f"the leading axes of y0, params and t_span disagree: {sorted(sizes)}.")
+
+    def _sizes(self, name: str) -> set[int]:
+        value = getattr(self, name)
+        sizes = set()
+        for leaf in [] if value is None else flatten(_arrays(value))[0]:
+            shape = tuple(np.shape(leaf))
+            if shape:
+                sizes.add(shape[0])
+            elif name != "t_span":
+                raise InputError(name, f"each leaf needs an axis of trajectories in front, got {leaf!r}.")
+        return sizes
+
+    def __len__(self) -> int:
+        return next(size for name in ("y0", "params", "t_span") for size in self._sizes(name))
+
+
+def _arrays(value: Any) -> Any:
+    """Let a list of numbers count as one array."""
+    return np.asarray(value) if isinstance(value, list) else value
+
+
+def _check_state(name: str, value: Any) -> None:
+    """Look at what NumPy can look at; the arrays of other libraries are looked at by their backend."""
+    leaves = flatten(value)[0]
+    if not leaves:
+        raise InputError(name, f"has no entries, got {value!r}.")
+    for leaf in leaves:
+        if isinstance(leaf, str | bytes) or callable(leaf):
+            raise InputError(name, f"must hold numbers, got {leaf!r}.")
+        if isinstance(leaf, int | float | complex | np.ndarray | np.generic):
+            array = np.asarray(leaf)
+            if array.dtype.kind not in "biufc":
+                raise InputError(name, f"must hold numbers, got an array of dtype {array.dtype}.")
+            if not np.all(np.isfinite(array)):
+                raise InputError(name, f"has NaN or infinite entries: {value!r}.", "Give finite initial values.")
+
+
+def _check_span(problem: Any) -> None:
+    try:
+        t0, t1 = problem.t_span
+    except (TypeError, ValueError):
+        raise InputError("t_span", f"must be a pair (start, end), got {problem.t_span!r}.") from None
+    for t in (t0, t1):
+        if isinstance(t, str | complex) or t is None:
+            raise InputError("t_span", f"must hold two real numbers, got {problem.t_span!r}.")
+    if all(isinstance(t, int | float | np.generic | np.ndarray) for t in (t0, t1)):
+        if not (np.all(np.isfinite(t0)) and np.all(np.isfinite(t1))):
+            raise InputError("t_span", f"must be finite, got {problem.t_span!r}.", "A terminal Event ends a solve early.")
+        if math.prod(np.shape(t0)) == math.prod(np.shape(t1)) == 1 and float(t0) == float(t1):
+            raise InputError("t_span", f"has zero length: {problem.t_span!r}.")
+
+
+def _check_events(problem: Any) -> None:
+    events = problem.events
+    if isinstance(events, Event | Dose):
+        object.__setattr__(problem, "events", (events,))
+    elif not all(isinstance(event, Event | Dose) for event in events):
+        raise InputError("events", f"must be a sequence of ev.Event and ev.Dose, got {events!r}.")
+    else:
+        object.__setattr__(problem, "events", tuple(events))

@@ -1,0 +1,49 @@
+"""How a solve ended."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Status(IntEnum):
+    """How a solve ended; `advice` says what to do next."""
+
+    RUNNING = 0
+    SUCCESS = 1
+    TERMINATED = 2
+    STOPPED = 3
+    MAX_STEPS = 4
+    STEP_TOO_SMALL = 5
+    NON_FINITE = 6
+    WALL_TIME = 7
+    INTERRUPTED = 8
+    USER_ERROR = 9
+    EVENT_LOG_FULL = 10
+
+    @property
+    def ok(self) -> bool:
+        """Whether the solve did what was asked: reached the end, or was ended by an event or a callback."""
+        return self in (Status.SUCCESS, Status.TERMINATED, Status.STOPPED)
+
+    @property
+    def advice(self) -> str:
+        return _ADVICE[self]
+
+
+_ADVICE = {
+    Status.RUNNING: "The solve has not finished.",
+    Status.SUCCESS: "The end of t_span was reached.",
+    Status.TERMINATED: "A terminal event ended the solve.",
+    Status.STOPPED: "The on_step callback ended the solve.",
+    Status.MAX_STEPS: "max_steps were taken before the end of t_span: raise max_steps, loosen rtol and atol, or take a "
+    "stiff algorithm if the steps are tiny for no visible reason.",
+    Status.STEP_TOO_SMALL: "The step size fell to its minimum: the solution may be singular near this time, the problem "
+    "stiff or f discontinuous; loosen the tolerances, name discontinuities=, or lower min_step.",
+    Status.NON_FINITE: "f or the state became NaN or infinite and smaller steps did not help: look at f there; give a domain "
+    "(for example ev.NonNegative()) if f is undefined outside one.",
+    Status.WALL_TIME: "wall_time ran out: raise it, or loosen the tolerances.",
+    Status.INTERRUPTED: "Interrupted from the keyboard.",
+    Status.USER_ERROR: "A function of the problem raised an exception.",
+    Status.EVENT_LOG_FULL: "More events happened than the compiled log can hold: raise max_events, or look for an event "
+    "that happens over and over at one time.",
+}

@@ -1,0 +1,146 @@
+"""Nested states and parameters: dicts, lists, tuples, NamedTuples and dataclasses of arrays, by optree."""
+
+from __future__ import annotations
+
+import dataclasses
+from math import prod
+from typing import Any, NamedTuple
+
+import optree
+
+NAMESPACE = "evolvent"
+_registered: set[type] = set()
+
+
+def _register_dataclasses(tree: Any) -> None:
+    """Make optree look into the dataclasses of `tree`, wherever they stand in it."""
+    for leaf in optree.tree_iter(tree, namespace=NAMESPACE):
+        cls = type(leaf)
+        if dataclasses.is_dataclass(leaf) and cls not in _registered:
+            names = [field.name for field in dataclasses.fields(cls)]
+            optree.register_pytree_node(
+                cls,
+                lambda value, names=names: (tuple(getattr(value, n) for n in names), None, tuple(names)),
+                lambda _, children, cls=cls, names=names: _rebuild(cls, names, children),
+                namespace=NAMESPACE,
+            )
+            _registered.add(cls)
+            _register_dataclasses(tuple(getattr(leaf, n) for n in names))
+
+
+def _rebuild(cls, names, children):
+    # Not cls(...): a constructor may validate or take other arguments, and the leaves may be tracers.
+    value = object.__new__(cls)
+    for name, child in zip(names, children, strict=True):
+        object.__setattr__(value, name, child)
+    return value
+
+
+def flatten(tree: Any) -> tuple[list[Any], Any]:
+    """Split a tree into its leaves and its structure."""
+    _register_dataclasses(tree)
+    return optree.tree_flatten(tree, namespace=NAMESPACE)
+
+
+def unflatten(structure: Any, leaves: Any) -> Any:
+    """Put leaves back into a structure."""
+    return optree.tree_unflatten(structure, leaves)
+
+
+def tree_map(function, *trees):
+    """Apply a function to the corresponding leaves of trees of one structure."""
+    return optree.tree_map(function, *trees, namespace=NAMESPACE)
+
+
+def is_nested(tree: Any) -> bool:
+    """Whether `tree` is a structure with names or fields, as opposed to an array, a scalar or a list of numbers."""
+    if isinstance(tree, dict):
+        return True
+    if isinstance(tree, tuple):
+        return hasattr(tree, "_fields") or any(not _is_number(item) for item in tree)
+    if isinstance(tree, list):
+        return any(isinstance(item, dict | tuple) for item in tree)
+    return dataclasses.is_dataclass(tree) and not isinstance(tree, type)
+
+
+def _is_number(item: Any) -> bool:
+    return isinstance(item, int | float | complex) or getattr(item, "shape", None) == ()
+
+
+class Leaf(NamedTuple):
+    """Where a leaf lies in the packed vector."""
+
+    start: int
+    stop: int
+    shape: tuple[int, ...]
+    dtype: Any
+
+
+class Packing:
+    """The way between a user's state and the one array that steppers see.
+
+    An array keeps its shape. A nested structure becomes a vector: its leaves, ravelled, one after the other, in the
+    common dtype; `unpack` gives each leaf its shape and, where that is real, its realness back. Axes behind the
+    packed one (lanes) and before it (`lead`: time) pass through.
+    """
+
+    def __init__(self, leaves: list[Any] | None = None, structure: Any = None):
+        self.structure = structure
+        self.leaves: list[Leaf] = []
+        start = 0
+        for array in leaves or []:
+            stop = start + prod(array.shape)
+            self.leaves.append(Leaf(start, stop, tuple(array.shape), array.dtype))
+            start = stop
+
+    @property
+    def key(self) -> Any:
+        return (self.structure, tuple(self.leaves))
+
+    def pack(self, backend, tree: Any, like: Any, what: str) -> Any:
+        """Make one array like `like` of a tree of the state's structure."""
+        if self.structure is None:
+            return backend.as_state(tree, like, what)
+        leaves, structure = flatten(tree)
+        if structure != self.structure:
+            leaves = self._matched(tree, what)
+        lanes = tuple(like.shape[1:])
+        parts = []
+        for leaf, value in zip(self.leaves, leaves, strict=True):
+            array = backend.as_array(value, like, leaf.shape + lanes, what)
+            parts.append(backend.xp.reshape(array, (leaf.stop - leaf.start, *lanes)))
+        return backend.xp.concat(parts, axis=0)
+
+    def _matched(self, tree: Any, what: str) -> list[Any]:
+        """Accept lists of numbers where the state has array leaves."""
+        from ._errors import InputError
+
+        try:
+            return self.structure.flatten_up_to(tree)
+        except ValueError as error:
+            raise InputError(what, f"must have the structure of y0, {self.structure}, got {tree!r}.") from error
+
+    def unpack(self, backend, array: Any, lead: int = 0) -> Any:
+        """Make a tree of the state's structure of one array; `lead` axes come before the packed one."""
+        if self.structure is None:
+            return array
+        before, behind = tuple(array.shape[:lead]), tuple(array.shape[lead + 1 :])
+        index = (slice(None),) * lead
+        parts = []
+        for leaf in self.leaves:
+            part = array[(*index, slice(leaf.start, leaf.stop))]
+            part = backend.xp.reshape(part, before + leaf.shape + behind)
+            parts.append(backend.restore(part, leaf.dtype))
+        return unflatten(self.structure, parts)
+
+
+class Pair(Packing):
+    """The packing of a second-order problem: positions and velocities, stacked."""
+
+    def pack(self, backend, tree, like, what):
+        q, v = tree
+        return backend.xp.stack([backend.as_state(q, like[0], what), backend.as_state(v, like[1], what)])
+
+    def unpack(self, backend, array, lead=0):
+        index = (slice(None),) * lead
+        return array[(*index, 0)], array[(*index, 1)]

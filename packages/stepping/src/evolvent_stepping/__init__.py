@@ -1,0 +1,15 @@
+"""The time-stepping driver of evolvent: step control, saving, dense output, events, ensembles, written once.
+
+A method is a `Stepper`: three pure functions of arrays. All else is here.
+"""
+
+from ._control import Memory, StepControl
+from ._hermite import Hermite, hermite
+from ._integrator import Integrator
+from ._options import Options
+from ._stepper import Step, Stepper
+from ._system import System
+
+__version__ = "0.1.0"
+
+__all__ = ["Hermite", "Integrator", "Memory", "Options", "Step", "StepControl", "Stepper", "System", "hermite"]

@@ -1,0 +1,72 @@
+"""Step size control."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+class Memory(NamedTuple):
+    """What the controller remembers: the last two error norms, and whether the last step was rejected."""
+
+    last: Any
+    before: Any
+    rejected: Any
+
+
+@dataclass(frozen=True)
+class StepControl:
+    """Proportional, integral and derivative control of the logarithm of the step size.
+
+    The next step is ``safety * e0**(-b0/k) * e1**(-b1/k) * e2**(-b2/k)`` times the last one, with the last three
+    errors in units of the tolerance, k one more than the order of the error estimate. The default is Hairer's PI
+    control of DOPRI5.
+
+    References
+    ----------
+    E. Hairer, G. Wanner, Solving Ordinary Differential Equations II, section IV.2, doi:10.1007/978-3-642-05221-7;
+    G. Soderlind, Digital filters in adaptive time-stepping, ACM TOMS 29 (2003), doi:10.1145/641876.641877.
+    """
+
+    beta: tuple[float, float, float] = (0.85, -0.2, 0.0)
+    safety: float = 0.9
+    smallest: float = 0.2
+    largest: float = 10.0
+
+    def start(self, b) -> Memory:
+        return Memory(b.real(1.0), b.real(1.0), b.boolean(False))
+
+    def factor(self, b, error, order: int, memory: Memory, accepted) -> tuple[Any, Memory]:
+        """Propose the ratio of the next step size to this one, and the new memory."""
+        c = b.control
+        k = order + 1.0
+        b0, b1, b2 = self.beta
+        # Zero error must not divide, and a non-finite one must shrink the step.
+        bounded = c.where(c.isfinite(error), c.minimum(c.maximum(error, 1e-10), 1e10), b.real(1e10))
+        current = self.safety * c.power(bounded, -b0 / k)
+        grown = current * c.power(memory.last, -b1 / k)
+        if b2:
+            grown = grown * c.power(memory.before, -b2 / k)
+        largest = c.where(memory.rejected, b.real(1.0), b.real(self.largest))
+        factor = c.where(accepted, c.minimum(largest, grown), c.minimum(b.real(1.0), current))
+        memory = Memory(
+            c.where(accepted, c.maximum(bounded, 1e-4), memory.last),
+            c.where(accepted, memory.last, memory.before) if b2 else memory.before,
+            c.logical_not(accepted),
+        )
+        return c.maximum(factor, b.real(self.smallest)), memory
+
+
+def initial_step(system, t, y, f0, direction, order: int, span) -> Any:
+    """Guess the first step size (Hairer, Norsett, Wanner, Solving ODEs I, section II.4)."""
+    b = system.backend
+    c = b.control
+    d0, d1 = b.to_control(system.scaled_norm(y, y, y), system.scaled_norm(f0, y, y))
+    tiny = c.logical_or(d0 < 1e-5, d1 < 1e-5)
+    h0 = c.where(tiny, b.real(1e-6), 0.01 * d0 / c.maximum(d1, 1e-30))
+    h0 = c.minimum(c.where(c.isfinite(h0), h0, b.real(1e-6)), span)
+    f1 = system.f(t + direction * h0, system.combine(y, direction * h0, (1.0,), (f0,)))
+    d2 = b.to_control(system.scaled_norm(f1 - f0, y, y)) / h0
+    steepest = c.maximum(d1, c.where(c.isfinite(d2), d2, b.real(1e30)))
+    h1 = c.where(steepest <= 1e-15, c.maximum(b.real(1e-6), h0 * 1e-3), c.power(0.01 / c.maximum(steepest, 1e-30), 1.0 / (order + 1.0)))
+    return c.minimum(c.minimum(100.0 * h0, h1), span)

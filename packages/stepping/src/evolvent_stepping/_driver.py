@@ -1,0 +1,169 @@
+"""The driver: prepares a solve, lets the backend run it in slices, and makes a solution of what comes out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from evolvent import EnsembleProblem, InputError, SolveError, SolveInterrupted, Status
+
+from ._finish import solution_of
+from ._model import Model
+from ._options import Options
+from ._prepare import prepare
+from ._settle import advance, start
+from ._state import RUNNING, Inputs, Plan, State
+from ._system import System
+from ._watch import Watch
+
+
+def solve(problem: Any, stepper: Any, backend: Any, options: Options) -> Any:
+    """Solve a problem with a stepper."""
+    if isinstance(problem, EnsembleProblem):
+        from ._ensemble import solve_ensemble
+
+        return solve_ensemble(problem, stepper, backend, options)
+    return Run(problem, stepper, backend, options).solve()
+
+
+def compile(problem: Any, stepper: Any, backend: Any, options: Options) -> Callable[..., Any]:
+    """Prepare a solve once; returns ``run(y0=, params=, t_span=)``."""
+    if isinstance(problem, EnsembleProblem):
+        raise InputError("problem", "an ensemble is compiled by compiling its member problem.", "Compile that, and solve the ensemble with ev.solve.")
+    return Run(problem, stepper, backend, options, keep=True).again
+
+
+class Run:
+    """One problem, one stepper, one backend: what is needed to start a solve and to go on with it.
+
+    Parameters
+    ----------
+    keep : bool
+        Look at the problem's functions once, and run their programs ever after.
+    by_hand : bool
+        Save nothing; `horizon` limits how far each call goes.
+    """
+
+    def __init__(self, problem: Any, stepper: Any, backend: Any, options: Options, *, keep: bool = False, by_hand: bool = False):
+        self.problem, self.stepper, self.backend, self.options = problem, stepper, backend, options
+        self.model = Model(problem, backend)
+        self.plan, self.inputs = prepare(self.model, stepper, options, by_hand=by_hand)
+        self.functions = self.model.functions(options.save)
+        self.keep = keep
+        self._programs: dict[str, Any] = {}
+        if backend.traced and (options.on_step or options.wall_time or options.progress):
+            raise InputError("on_step", "on_step, wall_time and progress need Python between the steps, which a JAX transformation can't give.", "Solve outside jit, grad and vmap.")
+
+    # ------------------------------------------------------------ what the backend runs
+    def begin(self, inputs: Inputs, limit: Any, horizon: Any) -> State:
+        return self._program("begin", inputs)(inputs, limit, horizon)
+
+    def resume(self, inputs: Inputs, state: State, limit: Any, horizon: Any) -> State:
+        return self._program("resume", inputs)(inputs, state, limit, horizon)
+
+    def _program(self, name: str, inputs: Inputs) -> Any:
+        if name not in self._programs:
+            b, plan, save = self.backend, self.plan, self.options.save
+            entry = {"begin": _begin, "resume": _resume}[name]
+            program = b.program(_Entry(entry, b, plan), self.functions, self.examples(inputs))
+            if not self.keep:
+                return program
+            self._programs[name] = program
+        return self._programs[name]
+
+    def examples(self, inputs: Inputs) -> dict[str, tuple[Any, ...]]:
+        y = inputs.y0
+        usual = (inputs.t0, y, inputs.params)
+        return {name: (inputs.t0, y[0, ...], y[1, ...], inputs.params) if name == "acceleration" else usual for name in self.functions}
+
+    # ------------------------------------------------------------ the host's loop
+    def again(self, y0: Any = None, params: Any = None, t_span: Any = None) -> Any:
+        """Solve the same problem with other numbers."""
+        if y0 is None and params is None and t_span is None:
+            return self.solve()
+        changes = {name: value for name, value in (("params", params), ("t_span", t_span)) if value is not None}
+        if y0 is not None:
+            changes |= {"q0": y0[0], "v0": y0[1]} if hasattr(self.problem, "q0") else {"y0": y0}
+        problem = self.problem.replace(**changes)
+        if t_span is not None or y0 is not None:
+            plan, inputs = prepare(Model(problem, self.backend), self.stepper, self.options)
+            if plan != self.plan:
+                return solve(problem, self.stepper, self.backend, self.options)
+        else:
+            inputs = self.inputs._replace(params=self.model.passed(params, "params"))
+        return self.solve(inputs, problem)
+
+    def solve(self, inputs: Inputs | None = None, problem: Any = None) -> Any:
+        inputs = self.inputs if inputs is None else inputs
+        problem = self.problem if problem is None else problem
+        b, options = self.backend, self.options
+        began = time.perf_counter()
+        horizon = inputs.stops[-1] if isinstance(inputs.stops, list) else b.pick(inputs.stops, b.integer(self.plan.n_stops - 1))
+        watch = Watch(self, inputs)
+        try:
+            state = self._run(inputs, horizon, watch)
+        except (SolveError, InputError):
+            raise
+        finally:
+            watch.close()
+        solution = solution_of(self, problem, inputs, state, watch, time.perf_counter() - began)
+        return _checked(solution, watch.error, options.throw, b)
+
+    def _run(self, inputs: Inputs, horizon: Any, watch: Watch) -> State | None:
+        """Run slice after slice, with a look at the clock, the keyboard and the user's callback in between."""
+        b = self.backend
+        state = None
+        try:
+            state = self.begin(inputs, b.integer(watch.first_limit()), horizon)
+            if b.traced:
+                return state
+            while watch.goes_on(state):
+                state = self.resume(inputs, watch.emptied(state), b.integer(watch.next_limit(state)), horizon)
+        except (KeyboardInterrupt, Exception) as error:
+            state = watch.rescued(error, state)
+        return watch.ended(state)
+
+
+class _Entry:
+    """A program's outermost function; equal entries of equal plans share machine code."""
+
+    def __init__(self, body: Callable[..., Any], backend: Any, plan: Plan):
+        self.body, self.backend, self.plan = body, backend, plan
+        self.key = (body.__name__, plan)
+
+    def __call__(self, functions, inputs, *rest):
+        system = System(self.backend, functions, inputs.params, inputs.rtol, inputs.atol, inputs.nonnegative)
+        return self.body(self.plan, system, inputs, self._value(functions), *rest)
+
+    def _value(self, functions):
+        if self.plan.save_function:
+            return functions["save"]
+        return lambda t, y, params: y
+
+
+def _begin(plan, system, inputs, value, limit, horizon):
+    return advance(plan, system, inputs, start(plan, system, inputs, value), value, limit, horizon)
+
+
+def _resume(plan, system, inputs, value, state, limit, horizon):
+    return advance(plan, system, inputs, state, value, limit, horizon)
+
+
+def _checked(solution: Any, error: BaseException | None, throw: bool, backend: Any) -> Any:
+    """Raise what went wrong, with what was computed, unless the user wants the status alone."""
+    if backend.traced:
+        return solution
+    status = Status(int(solution.status))
+    if status.ok or not throw:
+        return solution
+    at = f" at t = {float(solution.t[-1]):.6g}" if solution.t.shape[0] else ""
+    message = f"{status.name}{at} after {solution.stats.n_steps} steps: {status.advice}"
+    if status is Status.USER_ERROR:
+        name = getattr(error, "evolvent_function", "a function")
+        message = f"{status.name}{at}: {name} raised {error!r}. The solution up to there is in this error's .solution."
+    kind = SolveInterrupted if status is Status.INTERRUPTED else SolveError
+    raise kind(message, solution) from error
+
+
+__all__ = ["RUNNING", "Run", "compile", "solve"]

@@ -1,0 +1,95 @@
+"""From the loops' last state to a solution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+from evolvent import EventLog, Occurrences, Solution, Stats, Status
+from evolvent.trees import tree_map
+
+from ._interpolation import Interpolation
+
+
+def solution_of(run: Any, problem: Any, inputs: Any, state: Any, watch: Any, seconds: float) -> Solution:
+    """Make the user's solution of the driver's last state."""
+    b, m = run.backend, state.march
+    times, values = points(run, state, [log[0] for log, _ in watch.chunks if log is not None])
+    y = run.model.packing.unpack(b, values, lead=1) if run.options.save is None else values
+    count = (lambda n: n) if b.traced else int
+    stats = Stats(
+        n_steps=count(m.accepted + m.rejected),
+        n_accepted=count(m.accepted),
+        n_rejected=count(m.rejected),
+        n_f=count(m.calls),
+        backend=b.label,
+        device=b.device_label,
+        algorithm=run.stepper.name,
+        seconds=seconds,
+        note=b.note,
+    )
+    steps = None
+    if run.plan.dense:
+        steps = b.joined([*(log[1] for log, _ in watch.chunks if log is not None), b.trimmed(m.log[1], m.logged)])
+    return Solution(
+        t=times,
+        y=y,
+        status=m.status if b.traced else Status(int(m.status)),
+        stats=stats,
+        events=events(run, problem, state, [happened for _, happened in watch.chunks if happened is not None]),
+        interpolation=Interpolation(run, inputs, m, steps, times, y),
+        problem=problem,
+        algorithm=run.stepper,
+    )
+
+
+def points(run: Any, state: Any, earlier: list[Any]) -> tuple[Any, Any]:
+    """The saved times and values, stacked."""
+    b, plan, m = run.backend, run.plan, state.march
+    reached = (m.t, m.y if run.options.save is None else run.functions["save"](m.t, m.y, state.params))
+    if plan.save == "steps":
+        record, count = m.log[0], m.logged
+    elif plan.save == "times":
+        record, count = state.saved, state.saves
+    else:
+        record, count = b.put(b.buffer(1, reached), b.integer(0), reached, b.boolean(True)), b.integer(1)
+    if b.traced:
+        # Arrays inside a transformation can't be shorter: what is left repeats the end, or is NaN after a failure.
+        good = b.control.logical_or(m.status == Status.SUCCESS, m.status == Status.TERMINATED)
+        rest = tree_map(lambda x: b.xp.where(good, x, b.xp.nan), reached)
+        times, values = b.filled(record, count, rest)
+        return b.data_times(times, m.y), values
+    rows = b.joined([*earlier, b.trimmed(record, count)])
+    if plan.save == "times" and int(m.status) != Status.SUCCESS and not _ends_at(b, rows, m.t):
+        # Nothing that was computed is lost: the state that was reached ends the solution.
+        rows = b.joined([rows, b.put(b.buffer(1, reached), b.integer(0), reached, b.boolean(True))])
+    times, values = b.stacked(rows, reached)
+    return b.data_times(times, m.y), values
+
+
+def _ends_at(b: Any, rows: Any, t: Any) -> bool:
+    count = b.length(rows)
+    return count > 0 and float(b.take(rows, count - 1)[0]) == float(t)
+
+
+def events(run: Any, problem: Any, state: Any, earlier: list[Any]) -> EventLog:
+    """What happened, event by event, in the problem's order."""
+    b, y = run.backend, state.march.y
+    listed = problem.events
+    names = [event.name for event in listed]
+    if not run.plan.happens:
+        return EventLog([], names)
+    example = (state.march.t, y, tuple(b.boolean(False) for _ in listed))
+    if b.traced:
+        rest = (b.xp.nan, b.xp.nan * y, example[2])
+        times, states, marks = b.filled(state.happened, state.happenings, rest)
+    else:
+        times, states, marks = b.stacked(b.joined([*earlier, b.trimmed(state.happened, state.happenings)]), example)
+    order = sorted(range(len(listed)), key=lambda i: type(listed[i]).__name__ != "Event")
+    found: list[Any] = [None] * len(listed)
+    for place, mark in zip(order, marks, strict=True):
+        t, kept = b.filtered((b.data_times(times, y), states), mark)
+        found[place] = Occurrences(t, run.model.packing.unpack(b, kept, lead=1))
+    return EventLog(found, names)
+
+

@@ -1,0 +1,86 @@
+"""Solutions between their saved times."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from evolvent import InputError
+from evolvent.trees import tree_map
+
+from ._dense import stages
+from ._system import System
+
+
+class Interpolation:
+    """Evaluates a solution by the method's own dense output.
+
+    At a time where an effect made the state jump it gives the state behind the jump. Where the steps were not kept,
+    it gives the saved values at exactly the saved times.
+
+    Parameters
+    ----------
+    steps : record or None
+        Of each step: start, length, what dense output wants, parameters.
+    """
+
+    def __init__(self, run: Any, inputs: Any, m: Any, steps: Any, times: Any, y: Any):
+        self.run, self.inputs = run, inputs
+        self.end, self.steps = m.t, steps
+        self.times, self.y = times, y
+
+    @property
+    def continuous(self) -> bool:
+        return self.steps is not None
+
+    def __call__(self, t: Any) -> Any:
+        run, b = self.run, self.run.backend
+        traced = b.traced or hasattr(t, "aval") and not hasattr(t, "addressable_shards")
+        if traced and self.steps is None:
+            raise InputError("t", "the steps were not kept.", "Solve with dense=True, or name the times in saveat=.")
+        times = b.host(t)
+        many = bool(times.shape)
+        flat = times if many else times[None]
+        if not traced:
+            self._check(np.asarray(flat), t)
+            values = self._saved(flat) if self.steps is None else None
+            if values is not None:
+                return values if many else tree_map(lambda leaf: leaf[0, ...], values)
+        value = b.program(_Inside(run.stepper, run.options.save is not None, b), run.functions, run.examples(self.inputs))
+        values = b.evaluate(lambda *step: value(self.inputs, *step), self.steps, flat, self.inputs.direction)
+        if run.options.save is None:
+            values = run.model.packing.unpack(b, values, lead=1)
+        return values if many else tree_map(lambda leaf: leaf[0, ...], values)
+
+    def _check(self, times: np.ndarray, given: Any) -> None:
+        low, high = sorted((float(self.inputs.t0), float(self.end)))
+        slack = 1e-12 * max(abs(low), abs(high))
+        if not (np.all(times >= low - slack) and np.all(times <= high + slack)):
+            raise InputError("t", f"{given!r} lies outside what was solved, [{low}, {high}].")
+
+    def _saved(self, times: Any) -> Any:
+        """The saved values at exactly these times."""
+        b = self.run.backend
+        saved = np.asarray(b.host(self.times), dtype=float)
+        index = []
+        for time in np.asarray(times, dtype=float):
+            near = np.flatnonzero(np.abs(saved - time) <= 1e-12 * max(1.0, abs(time)))
+            if near.size == 0:
+                raise InputError("t", f"{time} is not one of the saved times, and the steps were not kept.", "Solve with dense=True.")
+            index.append(int(near[-1]))
+        return tree_map(lambda leaf: b.xp.stack([leaf[i, ...] for i in index]), self.y)
+
+
+class _Inside:
+    """Evaluates a solution within one recorded step; equal ones share machine code."""
+
+    def __init__(self, stepper: Any, saves: bool, backend: Any):
+        self.stepper, self.saves, self.backend = stepper, saves, backend
+        self.key = ("inside", stepper, saves)
+
+    def __call__(self, functions: Any, inputs: Any, t: Any, start: Any, length: Any, record: Any, params: Any) -> Any:
+        system = System(self.backend, functions, params, inputs.rtol, inputs.atol, inputs.nonnegative)
+        dense = stages(self.stepper, system, start, length, record)
+        y = self.stepper.interpolate(system, dense, (t - start) / length)
+        return functions["save"](t, y, params) if self.saves else y

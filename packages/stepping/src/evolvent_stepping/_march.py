@@ -1,0 +1,166 @@
+"""The inner loop: one trial step after the other, until something has to be looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evolvent import Status
+
+from ._control import initial_step
+from ._events import first_crossing, signs_at
+from ._state import RUNNING, Crossing, Inputs, March, Plan
+from ._dense import Again
+
+
+def begin(plan: Plan, system: Any, inputs: Inputs) -> March:
+    """Stand at the start of the span, ready to step."""
+    b = system.backend
+    y, t = inputs.y0, inputs.t0
+    cache = plan.stepper.start(system, t, y)
+    if plan.first_step_given:
+        dt = inputs.dt
+    else:
+        f0 = cache if _is_derivative(cache, y) else system.f(t, y)
+        dt = initial_step(system, t, y, f0, inputs.direction, plan.error_order, inputs.span)
+    dt = b.control.minimum(dt, inputs.max_step)
+    signs = signs_at(b, system.functions["conditions"](t, y, system.params)) if plan.directions else ()
+    zero = b.integer(0)
+    return March(
+        t=t,
+        dt=dt,
+        y=y,
+        cache=cache,
+        start=t,
+        length=dt * inputs.direction,
+        record=Again(y, cache) if b.rematerialise else None,
+        memory=plan.control.start(b),
+        accepted=zero,
+        rejected=zero,
+        calls=b.integer(system.calls),
+        status=b.integer(RUNNING),
+        crossing=Crossing(b.boolean(False), b.real(0.0), b.real(1.0), signs) if plan.directions else (),
+        log=(),
+        logged=zero,
+    )
+
+
+def _is_derivative(cache: Any, y: Any) -> bool:
+    return type(cache) is type(y) and getattr(cache, "shape", None) == y.shape
+
+
+def march(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, save: Any, limit: Any, value: Any) -> March:
+    """Step until `target` is hit, the time `save` is passed, an event is seen, or `limit` steps were tried."""
+    b = system.backend
+    c = b.control
+    direction = inputs.direction
+
+    def goes_on(m: March) -> Any:
+        going = c.logical_and(m.status == RUNNING, direction * (target - m.t) > 0.0)
+        if save is not None:
+            going = c.logical_and(going, direction * (save - m.t) > 0.0)
+        going = c.logical_and(going, m.accepted + m.rejected < limit)
+        if plan.directions:
+            going = c.logical_and(going, c.logical_not(m.crossing.pending))
+        if plan.logs and not getattr(b, "unbounded", False):
+            going = c.logical_and(going, m.logged < plan.capacity)
+        return going
+
+    return b.while_loop(
+        goes_on,
+        lambda m: attempt(plan, system, inputs, m, target, value),
+        m,
+        max_iterations=plan.max_steps,
+        resumable=True,
+    )
+
+
+def attempt(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, value: Any) -> March:
+    """Try one step, and keep it if its error allows."""
+    b, stepper = system.backend, plan.stepper
+    c = b.control
+    gap = target - m.t
+    hits = m.dt * (1.0 + 1e-8) >= inputs.direction * gap
+    h = c.where(hits, gap, inputs.direction * m.dt)
+    before = system.calls
+    step = stepper.step(system, m.t, m.y, h, m.cache)
+    calls = m.calls + (step.work[0] if step.work is not None else system.calls - before)
+    y1, error, outside = judge(plan, system, inputs, m, step, m.t + h)
+
+    if plan.adaptive:
+        accepted = c.logical_and(error <= 1.0, c.logical_not(outside))
+        factor, memory = plan.control.factor(b, c.where(outside, b.real(1e10), error), plan.error_order, m.memory, accepted)
+        if step.factor is not None:
+            factor = c.where(c.isfinite(error), step.factor, b.real(plan.control.smallest))
+        length = c.abs(h)
+        proposed = length * factor
+        # A step cut short to hit its target says nothing against the size that it was cut from.
+        dt = c.where(c.logical_and(hits, accepted), c.maximum(m.dt, proposed), proposed)
+        dt = c.minimum(dt, inputs.max_step)
+        least = c.maximum(inputs.min_step, 4.0 * b.epsilon * c.abs(m.t))
+        stuck = c.logical_and(c.logical_not(accepted), c.minimum(dt, length) <= least)
+        failed = c.where(c.isfinite(error), b.integer(Status.STEP_TOO_SMALL), b.integer(Status.NON_FINITE))
+    else:
+        accepted = c.logical_and(c.isfinite(error), c.logical_not(outside))
+        memory, dt = m.memory, m.dt
+        stuck = c.logical_not(accepted)
+        failed = c.where(outside, b.integer(Status.STEP_TOO_SMALL), b.integer(Status.NON_FINITE))
+    status = c.where(stuck, failed, m.status)
+    one = b.integer(1)
+    tried = March(
+        t=c.where(hits, target, m.t + h),
+        dt=dt,
+        y=y1,
+        cache=step.cache,
+        start=m.t,
+        length=h,
+        record=Again(m.y, m.cache) if b.rematerialise else step.dense,
+        memory=memory,
+        accepted=m.accepted + one,
+        rejected=m.rejected,
+        calls=calls,
+        status=status,
+        crossing=m.crossing,
+        log=m.log,
+        logged=m.logged,
+    )
+    stayed = m._replace(dt=dt, memory=memory, rejected=m.rejected + one, calls=calls, status=status)
+    if step.retry is not None:
+        stayed = stayed._replace(cache=step.retry)
+    if plan.directions:
+        crossing = b.cond(accepted, lambda: first_crossing(plan, system, step.dense, m.t, h, m.crossing.signs, b.real(0.0)), lambda: m.crossing)
+        tried, stayed = tried._replace(crossing=crossing), stayed._replace(crossing=crossing)
+    if plan.logs:
+        when = c.logical_and(accepted, c.logical_not(crossing.pending)) if plan.directions else accepted
+        tried = record_step(plan, system, tried, when, value)
+        stayed = stayed._replace(log=tried.log)
+    return b.select(accepted, tried, stayed)
+
+
+def judge(plan: Plan, system: Any, inputs: Inputs, m: March, step: Any, t1: Any) -> tuple[Any, Any, Any]:
+    """The new state, its error in units of the tolerance, and whether it left its domain: one transfer to the host."""
+    b, c = system.backend, system.backend.control
+    y1 = step.y
+    if plan.adaptive:
+        norm = plan.stepper.error_norm(system, b.stop_gradient(step.error), b.stop_gradient(m.y), b.stop_gradient(y1))
+    else:
+        norm = b.rms(b.stop_gradient(y1))
+    if plan.guarded == "":
+        return y1, b.to_control(norm), b.boolean(False)
+    if plan.guarded == "nonnegative":
+        kept = system.clipped(y1)
+        norm, excess = b.to_control(norm, b.rms((y1 - kept) / inputs.atol))
+        return kept, norm, excess > 1.0
+    inside = system.functions["inside"](t1, b.stop_gradient(y1), system.params)
+    norm, inside = b.to_control(norm, inside)
+    return y1, norm, c.logical_not(inside > 0.0)
+
+
+def record_step(plan: Plan, system: Any, m: March, when: Any, value: Any) -> March:
+    """Put the step that ends at ``m.t`` into the log of steps."""
+    b = system.backend
+    points, steps = m.log
+    if plan.save == "steps":
+        points = b.put(points, m.logged, (m.t, value(m.t, m.y, system.params)), when)
+    if plan.dense:
+        steps = b.put(steps, m.logged, (m.start, m.length, m.record, system.params), when)
+    return m._replace(log=(points, steps), logged=m.logged + b.control.where(when, b.integer(1), b.integer(0)))

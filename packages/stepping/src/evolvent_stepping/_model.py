@@ -1,0 +1,154 @@
+"""A problem's functions, flattened: from arrays to arrays, as the driver calls them and a compiler stages them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from evolvent import Dose, Event, InputError, NonNegative, SecondOrderODEProblem
+from evolvent.trees import Packing, Pair, flatten, is_array, is_nested, unflatten
+
+
+class Model:
+    """The problem's state as one array, its parameters as a tuple of leaves, its functions between these.
+
+    Python integers, strings and other objects among the parameters are constants of the model: they are part of the
+    functions, all other leaves are passed.
+    """
+
+    def __init__(self, problem: Any, backend: Any):
+        self.problem = problem
+        self.backend = backend
+        leaves, self.params_structure = flatten(problem.params)
+        self.leaves = leaves
+        self.dynamic = [i for i, leaf in enumerate(leaves) if _is_dynamic(leaf)]
+        self.params0 = tuple(self._passed(leaves[i]) for i in self.dynamic)
+        self._last: tuple[Any, Any] = (None, None)
+        self.y0, self.packing = self._state0(problem.state0)
+        events = problem.events
+        self.events: list[Event] = [event for event in events if isinstance(event, Event)]
+        self.doses: list[Dose] = [event for event in events if isinstance(event, Dose)]
+
+    def _passed(self, leaf: Any) -> Any:
+        # A NumPy scalar would draw other libraries' arrays into NumPy.
+        return leaf.item() if isinstance(leaf, np.generic) and self.backend.xp is not np else leaf
+
+    def _state0(self, state: Any) -> tuple[Any, Packing]:
+        b = self.backend
+        if isinstance(self.problem, SecondOrderODEProblem):
+            q, v = b.initial(state[0], "q0"), b.initial(state[1], "v0")
+            dtype = b.xp.result_type(q.dtype, v.dtype)
+            return b.xp.stack([b.xp.astype(q, dtype), b.xp.astype(v, dtype)]), Pair()
+        if not is_nested(state):
+            return b.initial(state, "y0"), Packing()
+        leaves, structure = flatten(state)
+        arrays = [b.initial(leaf, "y0") for leaf in leaves]
+        dtype = b.xp.result_type(*(array.dtype for array in arrays))
+        flat = [b.xp.reshape(b.xp.astype(array, dtype), (-1,)) for array in arrays]
+        return b.xp.concat(flat, axis=0), Packing(arrays, structure)
+
+    def params(self, leaves: tuple[Any, ...]) -> Any:
+        """Rebuild the user's parameters of their passed leaves."""
+        if self._last[0] is leaves:
+            return self._last[1]
+        full = list(self.leaves)
+        for i, leaf in zip(self.dynamic, leaves, strict=True):
+            full[i] = leaf
+        tree = unflatten(self.params_structure, full)
+        self._last = (leaves, tree)
+        return tree
+
+    def passed(self, params: Any, what: str) -> tuple[Any, ...]:
+        """Split parameters of the problem's structure into the leaves that are passed."""
+        leaves, structure = flatten(params)
+        if structure != self.params_structure:
+            raise InputError(what, f"params must keep their structure, {self.params_structure}, got {structure}.")
+        return tuple(self._passed(leaves[i]) for i in self.dynamic)
+
+    def functions(self, save: Callable[..., Any] | None) -> dict[str, Callable[..., Any]]:
+        """List the flat functions by name."""
+        problem = self.problem
+        found: dict[str, Callable[..., Any]] = {}
+        if isinstance(problem, SecondOrderODEProblem):
+            found["acceleration"] = self._acceleration
+        else:
+            found["f"] = self._f
+        if self.events:
+            found["conditions"] = self._conditions
+        for i, event in enumerate(self.events):
+            if event.effect is not None:
+                found[f"effect{i}"] = self._effect(event.effect)
+        for i, dose in enumerate(self.doses):
+            found[f"dose{i}"] = self._effect(dose.effect)
+        if save is not None:
+            found["save"] = lambda t, y, params: self._call(save, t, y, params)
+        if callable(problem.domain):
+            found["inside"] = lambda t, y, params: self._call(problem.domain, t, y, params)
+        return {name: _marked(function, name) for name, function in found.items()}
+
+    def _call(self, function, t, y, params):
+        b = self.backend
+        return function(b.time(t, y), self.packing.unpack(b, y), self.params(params))
+
+    def _f(self, t, y, params):
+        b = self.backend
+        value = self.problem.f(b.time(t, y), self.packing.unpack(b, y), self.params(params))
+        return self.packing.pack(b, value, y, "f")
+
+    def _acceleration(self, t, q, v, params):
+        b = self.backend
+        return b.as_state(self.problem.a(b.time(t, q), q, v, self.params(params)), q, "a")
+
+    def _conditions(self, t, y, params):
+        values = [self._call(event.condition, t, y, params) for event in self.events]
+        for i, value in enumerate(values):
+            shape = tuple(np.shape(value)) if not hasattr(value, "shape") else tuple(value.shape)
+            if shape not in ((), self.backend.lanes):
+                raise InputError("condition", f"of event {i} must return a scalar, got shape {shape}.")
+        return tuple(values)
+
+    def _effect(self, effect):
+        def apply(t, y, params):
+            value = self._call(effect, t, y, params)
+            if self._is_pair(value):
+                value, changed = value
+                params = self.passed(changed, "effect")
+            return self.packing.pack(self.backend, value, y, "effect"), params
+
+        return apply
+
+    def _is_pair(self, value: Any) -> bool:
+        """Whether an effect returned (y, params), not y alone."""
+        if not (isinstance(value, tuple) and len(value) == 2) or hasattr(value, "_fields"):
+            return False
+        if isinstance(self.packing, Pair):
+            # (q, v), or ((q, v), params)
+            return isinstance(value[0], tuple) and flatten(value[1])[1] == self.params_structure
+        if self.packing.structure is None:
+            first = value[0]
+            return isinstance(first, list | tuple) or (is_array(first) and first.shape != ()) or self.y0.shape == ()
+        return flatten(value)[1] != self.packing.structure
+
+    @property
+    def nonnegative(self) -> NonNegative | None:
+        domain = self.problem.domain
+        return domain if isinstance(domain, NonNegative) else None
+
+
+def _is_dynamic(leaf: Any) -> bool:
+    return is_array(leaf) or (isinstance(leaf, float | complex | np.inexact) and not isinstance(leaf, bool))
+
+
+def _marked(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Let an exception say which function of the user it came from."""
+
+    def call(*arguments):
+        try:
+            return function(*arguments)
+        except Exception as error:
+            error.__dict__.setdefault("evolvent_function", name)
+            raise
+
+    return call

@@ -1,0 +1,114 @@
+"""The options of a time-stepping solve."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+
+from evolvent import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Options:
+    """What `evolvent.solve` takes for a time-stepping method.
+
+    Parameters
+    ----------
+    rtol, atol : float, or for atol an array or tree like y0
+        Tolerances: the local error is kept below ``atol + rtol * |y|``, in the root mean square over the state. By
+        default 1e-6 and 1e-8, for single precision 1e-4 and 1e-6.
+    saveat : array, float or "end", optional
+        Times to save, a spacing of them from the start on, or only the end. Every step by default.
+    save : callable, optional
+        ``save(t, y, params)``: what to save instead of y, an array or tree of arrays.
+    dense : bool, optional
+        Keep every step, so that ``solution(t)`` works anywhere. By default only where every step is saved.
+    dt : float, optional
+        First step size, or with ``adaptive=False`` the fixed one.
+    adaptive : bool, optional
+        Whether to control the step size; by default wherever the method can.
+    max_steps : int, optional
+        How many steps to try at most; 100,000 by default. (Inside a JAX transformation, with every step saved, it is
+        the length of the solution's arrays, and 4,096.)
+    min_step, max_step : float, optional
+        Limits of the step size.
+    t_stops : sequence of float
+        Times to step onto exactly.
+    on_step : callable, optional
+        ``on_step(t, y)``, called after each accepted step, in Python; the solve stops when it returns True.
+    wall_time : float, optional
+        Seconds after which to give up.
+    progress : bool
+        Show a progress bar with the time left (needs tqdm).
+    throw : bool
+        Raise `evolvent.SolveError` when the solve fails; otherwise the solution's status says it.
+    max_events : int
+        Length of the event log where it can't grow, inside a compiled solve.
+    """
+
+    rtol: Any = None
+    atol: Any = None
+    saveat: Any = None
+    save: Callable[..., Any] | None = None
+    dense: bool | None = None
+    dt: Any = None
+    adaptive: bool | None = None
+    max_steps: int | None = None
+    min_step: Any = None
+    max_step: Any = None
+    t_stops: Any = ()
+    on_step: Callable[..., Any] | None = None
+    wall_time: float | None = None
+    progress: bool = False
+    throw: bool = True
+    max_events: int = 256
+
+    @classmethod
+    def parse(cls, stepper: Any, given: dict[str, Any]) -> Options:
+        """Check the options that a user gave to a method."""
+        names = [f.name for f in fields(cls)]
+        for name in given:
+            if name not in names:
+                near = get_close_matches(name, names, n=1)
+                hint = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(names)}."
+                raise InputError(name, f"{stepper.name} has no such option.", hint)
+        options = cls(**given)
+        options._check(stepper)
+        return options
+
+    def _check(self, stepper: Any) -> None:
+        for name in ("rtol", "dt", "min_step", "max_step", "wall_time"):
+            value = _known(getattr(self, name))
+            if value is not None and not (math.isfinite(value) and value > 0.0) and not (name == "max_step" and value == math.inf):
+                raise InputError(name, f"must be positive, got {value!r}.")
+        if isinstance(self.atol, int | float | np.generic) and not self.atol >= 0.0:
+            raise InputError("atol", f"must not be negative, got {self.atol!r}.")
+        if self.adaptive and not stepper.adaptive:
+            raise InputError("adaptive", f"{stepper.name} has no error estimate.", "Leave adaptive out and give dt=.")
+        if not self.is_adaptive(stepper) and self.dt is None:
+            raise InputError("dt", f"{stepper.name} takes fixed steps and needs their size.", "Give dt=.")
+        if self.max_steps is not None and (not isinstance(self.max_steps, int | np.integer) or self.max_steps < 1):
+            raise InputError("max_steps", f"must be a positive integer, got {self.max_steps!r}.")
+        for name in ("save", "on_step"):
+            if getattr(self, name) is not None and not callable(getattr(self, name)):
+                raise InputError(name, f"must be a function, got {getattr(self, name)!r}.")
+        if isinstance(self.saveat, str) and self.saveat != "end":
+            raise InputError("saveat", f"must be times, a spacing or 'end', got {self.saveat!r}.")
+
+    def is_adaptive(self, stepper: Any) -> bool:
+        return stepper.adaptive if self.adaptive is None else self.adaptive
+
+
+def _known(value: Any) -> float | None:
+    """The value as a float, or None where it is a tracer or was not given."""
+    if value is None or hasattr(value, "aval"):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None if getattr(value, "shape", None) else math.nan

@@ -1,0 +1,124 @@
+"""The state of a solve's loops: trees of fixed structure, so that every backend can carry them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from evolvent import Status
+
+RUNNING = int(Status.RUNNING)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is fixed when the loop is built: with the functions' own programs, a compiler's key.
+
+    Attributes
+    ----------
+    save : {"times", "steps", "none"}
+        Whether given times are saved, every step, or nothing (stepping by hand).
+    capacity : int
+        Length of the records of steps, where records can't grow.
+    """
+
+    stepper: Any
+    control: Any
+    adaptive: bool
+    first_step_given: bool
+    save: str
+    save_function: bool
+    dense: bool
+    n_saves: int
+    n_stops: int
+    directions: tuple[int, ...]
+    terminal: tuple[int, ...]
+    effects: tuple[bool, ...]
+    n_doses: int
+    guarded: str
+    max_steps: int
+    capacity: int
+    max_events: int
+
+    @property
+    def logs(self) -> bool:
+        """Whether steps are recorded as they are taken."""
+        return self.save == "steps" or self.dense
+
+    @property
+    def happens(self) -> bool:
+        return bool(self.directions) or self.n_doses > 0
+
+    @property
+    def error_order(self) -> int:
+        order = self.stepper.error_order
+        return self.stepper.order - 1 if order is None else order
+
+
+class Inputs(NamedTuple):
+    """The numbers of a solve.
+
+    `stops` ends with the end of the span; `doses` has, for each stop, the number of its dose and -1 elsewhere;
+    `fresh` says where f jumps.
+    """
+
+    y0: Any
+    params: Any
+    t0: Any
+    direction: Any
+    span: Any
+    rtol: Any
+    atol: Any
+    dt: Any
+    min_step: Any
+    max_step: Any
+    saves: Any
+    stops: Any
+    doses: Any
+    fresh: Any
+    nonnegative: Any
+
+
+class Crossing(NamedTuple):
+    """An event that was seen between the fractions `low` and `high` of the last step, and the conditions' signs at `low`."""
+
+    pending: Any
+    low: Any
+    high: Any
+    signs: Any
+
+
+class March(NamedTuple):
+    """What every step changes.
+
+    `record` is what the last accepted step left for its dense output: its stages, or what to take it again from.
+    """
+
+    t: Any
+    dt: Any
+    y: Any
+    cache: Any
+    start: Any
+    length: Any
+    record: Any
+    memory: Any
+    accepted: Any
+    rejected: Any
+    calls: Any
+    status: Any
+    crossing: Any
+    log: Any
+    logged: Any
+
+
+class State(NamedTuple):
+    """All of a solve: the march, what was saved, what happened."""
+
+    march: March
+    params: Any
+    stop: Any
+    saved: Any
+    saves: Any
+    counts: Any
+    happened: Any
+    happenings: Any

@@ -1,0 +1,89 @@
+"""What a time-stepping method is: three pure functions of arrays."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar, NamedTuple
+
+from evolvent import Algorithm, ODEProblem
+
+from ._hermite import hermite
+from ._options import Options
+
+
+class Step(NamedTuple):
+    """What one trial step brings.
+
+    Parameters
+    ----------
+    y : array
+        The state at ``t + dt``.
+    error : array or tree of arrays or None
+        The estimate of the local error, for the controller; None for a method without one.
+    cache : tree
+        What the next step wants if this one is accepted.
+    dense : tree
+        What `Stepper.interpolate` wants to evaluate the solution inside this step.
+    factor : control scalar, optional
+        The ratio of the next step size to this one, when the method chooses it by itself (variable order).
+    retry : tree, optional
+        What the next trial wants if this one is rejected; the old cache when None.
+    work : tuple of control integers, optional
+        How often f was called inside, when it is not the number of calls that Python sees (a loop on the backend).
+    """
+
+    y: Any
+    error: Any
+    cache: Any
+    dense: Any
+    factor: Any = None
+    retry: Any = None
+    work: Any = None
+
+
+class Stepper(Algorithm):
+    """An algorithm that advances one time step.
+
+    A subclass is a frozen dataclass that gives `start`, `step` and, unless a cubic Hermite polynomial will do,
+    `interpolate`: pure functions, written with the backend's operations alone. The driver owns all the rest.
+
+    Times and step sizes (`t`, `dt`) are scalars of the control plane: use Python's arithmetic on them, and no
+    ``if``. States are arrays of the data plane: combine them by `System.combine`.
+    """
+
+    problem_types: ClassVar[tuple[type, ...]] = (ODEProblem,)
+    order: int
+    error_order: int | None = None
+    dense_order: int = 3
+    adaptive: bool = False
+
+    def start(self, system, t, y) -> Any:
+        """Prepare the cache for a first step from `y` at `t`; by default the derivative there."""
+        return system.f(t, y)
+
+    @abstractmethod
+    def step(self, system, t, y, dt, cache) -> Step:
+        """Try one step from `y` at `t` to ``t + dt`` (`dt` is negative backward in time)."""
+
+    def interpolate(self, system, dense, theta) -> Any:
+        """Evaluate the solution at ``dense.t + theta * dense.dt``, ``0 <= theta <= 1``."""
+        return hermite(system, dense, theta)
+
+    def error_norm(self, system, error, y0, y1) -> Any:
+        """Measure the local error in units of the tolerance: data-plane scalar, at most one when acceptable."""
+        return system.scaled_norm(error, y0, y1)
+
+    def solve(self, problem, *, backend, **options):
+        from ._driver import solve
+
+        return solve(problem, self, backend, Options.parse(self, options))
+
+    def init(self, problem, *, backend, **options):
+        from ._integrator import Integrator
+
+        return Integrator(problem, self, backend, Options.parse(self, options))
+
+    def compile(self, problem, *, backend, **options):
+        from ._driver import compile
+
+        return compile(problem, self, backend, Options.parse(self, options))

@@ -1,0 +1,61 @@
+"""What a stepper sees of a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+class System:
+    """The right-hand side and the operations that a step is made of.
+
+    Attributes
+    ----------
+    backend : Backend
+        Whose arrays and control flow to use.
+    params : tuple
+        The parameters' leaves at present; events may have changed them.
+    calls : int
+        How often f was called from Python.
+    """
+
+    def __init__(self, backend: Any, functions: dict[str, Callable[..., Any]], params: Any, rtol: Any, atol: Any, nonnegative: Any = None):
+        self.backend = backend
+        self.functions = functions
+        self.params = params
+        self.rtol = rtol
+        self.atol = atol
+        self.nonnegative = nonnegative
+        self.calls = 0
+        self.combine = backend.combine
+        self._f = functions.get("f")
+
+    def with_params(self, params: Any) -> System:
+        """The same system with other parameters."""
+        if params is self.params:
+            return self
+        return System(self.backend, self.functions, params, self.rtol, self.atol, self.nonnegative)
+
+    def f(self, t, y) -> Any:
+        """The derivative at (t, y), an array like y."""
+        self.calls += 1
+        if self.nonnegative is not None:
+            y = self.clipped(y)
+        if self._f is not None:
+            return self._f(t, y, self.params)
+        return self.backend.xp.stack([y[1, ...], self.functions["acceleration"](t, y[0, ...], y[1, ...], self.params)])
+
+    def acceleration(self, t, q, v) -> Any:
+        """The acceleration of a second-order problem, an array like q."""
+        self.calls += 1
+        return self.functions["acceleration"](t, q, v, self.params)
+
+    def clipped(self, y) -> Any:
+        """The state with its guarded components no smaller than zero."""
+        xp = self.backend.xp
+        return xp.where(xp.logical_and(self.nonnegative, y < 0.0), xp.zeros_like(y), y)
+
+    def scaled_norm(self, error, y0, y1) -> Any:
+        """Root mean square of ``error / (atol + rtol * max(|y0|, |y1|))``, a data-plane scalar."""
+        xp = self.backend.xp
+        return self.backend.rms(error / (self.atol + self.rtol * xp.maximum(xp.abs(y0), xp.abs(y1))))

@@ -1,0 +1,135 @@
+"""What the host does between slices of a solve: clock, callback, progress, keyboard, records that are full."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from evolvent import InputError, Status
+from evolvent.trees import tree_map
+
+from ._state import RUNNING, March, State
+
+
+class Watch:
+    """Looks after one solve from outside its loop.
+
+    Attributes
+    ----------
+    chunks : list
+        Full records that were emptied on the way: (log, happenings).
+    error : BaseException or None
+        What a function of the user raised.
+    """
+
+    def __init__(self, run: Any, inputs: Any):
+        self.run, self.inputs = run, inputs
+        options = run.options
+        self.backend, self.plan = run.backend, run.plan
+        self.on_step, self.wall_time = options.on_step, options.wall_time
+        self.chunks: list[tuple[Any, Any]] = []
+        self.error: BaseException | None = None
+        self.stopped: int | None = None
+        self.began = self.last = time.monotonic()
+        self.slice = 64 if (options.wall_time or options.progress) else getattr(self.backend, "slice", self.plan.max_steps)
+        self.bar = _progress_bar() if options.progress else None
+        self.called = 0
+
+    def first_limit(self) -> int:
+        return 1 if self.on_step else min(self.plan.max_steps, self.slice)
+
+    def next_limit(self, state: State) -> int:
+        """Let a slice take about a tenth of a second."""
+        taken = self._steps(state)
+        if self.on_step:
+            return taken + 1
+        now = time.monotonic()
+        if now - self.last < 0.05:
+            self.slice = min(2 * self.slice, self.plan.max_steps)
+        elif now - self.last > 0.2:
+            self.slice = max(self.slice // 2, 1)
+        self.last = now
+        return min(taken + self.slice, self.plan.max_steps)
+
+    def _steps(self, state: State) -> int:
+        return self.backend.most(state.march.accepted + state.march.rejected)
+
+    def goes_on(self, state: State) -> bool:
+        """Look at a state between slices, and say whether to go on with it."""
+        if self.bar is not None:
+            self._show(state)
+        if self.on_step is not None and not self._called_back(state):
+            self.stopped = Status.STOPPED
+            return False
+        if not self.backend.most(state.march.status == RUNNING) or self._steps(state) >= self.plan.max_steps:
+            return False
+        if self.wall_time is not None and time.monotonic() - self.began > self.wall_time:
+            self.stopped = Status.WALL_TIME
+            return False
+        return True
+
+    def _called_back(self, state: State) -> bool:
+        accepted = int(state.march.accepted)
+        if accepted == self.called:
+            return True
+        self.called = accepted
+        run = self.run
+        y = run.model.packing.unpack(self.backend, state.march.y)
+        return not self.on_step(self.backend.time(state.march.t, state.march.y), y)
+
+    def _show(self, state: State) -> None:
+        done = abs(float(state.march.t) - float(self.inputs.t0)) / abs(float(self.inputs.span))
+        self.bar.update(round(100.0 * done, 2) - self.bar.n)
+
+    def emptied(self, state: State) -> State:
+        """Take what full records hold out of a state; records that grow stay as they are."""
+        b, plan = self.backend, self.plan
+        if getattr(b, "unbounded", False):
+            return state
+        zero = b.integer(0)
+        if plan.logs and int(state.march.logged) >= plan.capacity:
+            self.chunks.append((self._copied(state.march.log, state.march.logged), None))
+            state = state._replace(march=state.march._replace(logged=zero))
+        if plan.happens and int(state.happenings) >= plan.max_events:
+            self.chunks.append((None, self._copied(state.happened, state.happenings)))
+            state = state._replace(happenings=zero)
+        return state
+
+    def _copied(self, record: Any, count: Any) -> Any:
+        n = int(count)
+        return tree_map(lambda x: x[:n], record)
+
+    def rescued(self, error: BaseException, state: State | None) -> State | None:
+        """Put the last good state together again after an exception inside the loops."""
+        reached = error.__dict__.get("evolvent_reached", []) if hasattr(error, "__dict__") else []
+        march = next((carry for carry in reached if isinstance(carry, March)), None)
+        whole = next((carry for carry in reached if isinstance(carry, State)), state)
+        state = whole if march is None or whole is None else whole._replace(march=march)
+        foreseen = isinstance(error, KeyboardInterrupt) or hasattr(error, "evolvent_function")
+        if state is None or not foreseen or (isinstance(error, InputError) and int(state.march.accepted) == 0):
+            raise error
+        self.error = error
+        self.stopped = Status.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Status.USER_ERROR
+        return state
+
+    def ended(self, state: State) -> State:
+        """Write into the state why the solve ended, where the loop itself doesn't know."""
+        b, m = self.backend, state.march
+        c = b.control
+        running = m.status == RUNNING
+        why = self.stopped if self.stopped is not None else Status.MAX_STEPS
+        if self.stopped is None and self.plan.save == "none":
+            return state
+        return state._replace(march=m._replace(status=c.where(running, b.integer(why), m.status)))
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+def _progress_bar() -> Any:
+    try:
+        from tqdm.auto import tqdm
+    except ImportError as error:
+        raise ImportError("progress=True needs tqdm: pip install tqdm") from error
+    return tqdm(total=100.0, unit="%", bar_format="{l_bar}{bar}| {n:.1f}% [{elapsed}<{remaining}]")
