@@ -1,0 +1,73 @@
+"""Initial value problems whose solutions are known, for every array library."""
+
+from ._reference import ReferenceProblem, reference_problems
+from .bodies import (
+    arenstorf,
+    henon_heiles,
+    kepler,
+    kepler_second_order,
+    pleiades,
+    rigid_body,
+    swinging_kepler,
+)
+from .detest import (
+    detest_a1,
+    detest_a2,
+    detest_a3,
+    detest_a4,
+    detest_a5,
+    detest_b1,
+    detest_b2,
+    detest_b3,
+    detest_b4,
+    detest_b5,
+    detest_c1,
+    detest_c2,
+    detest_c3,
+    detest_c4,
+    detest_c5,
+    detest_d1,
+    detest_d2,
+    detest_d3,
+    detest_d4,
+    detest_d5,
+    detest_e1,
+    detest_e2,
+    detest_e3,
+    detest_e4,
+    detest_e5,
+)
+from .dynamics import (
+    brusselator_1d,
+    brusselator_2d,
+    clockwork,
+    fitzhugh_nagumo,
+    linear,
+    lorenz,
+    lotka_volterra,
+    rabi,
+)
+from .happenings import bouncing_ball, dosing
+
+__all__ = [
+    "ReferenceProblem",
+    "reference_problems",
+    *(f"detest_{group}{number}" for group in "abcde" for number in range(1, 6)),
+    "arenstorf",
+    "bouncing_ball",
+    "brusselator_1d",
+    "brusselator_2d",
+    "clockwork",
+    "dosing",
+    "fitzhugh_nagumo",
+    "henon_heiles",
+    "kepler",
+    "kepler_second_order",
+    "linear",
+    "lorenz",
+    "lotka_volterra",
+    "pleiades",
+    "rabi",
+    "rigid_body",
+    "swinging_kepler",
+]
