@@ -28,7 +28,7 @@ class DPRKN8(Nystrom):
     --------
     >>> import evolvent as ev
     >>> spring = ev.SecondOrderODEProblem(lambda t, q, v, p: -q, q0=[1.0], v0=[0.0], t_span=(0.0, 1.0))
-    >>> round(float(ev.solve(spring, "DPRKN8", rtol=1e-9, atol=1e-9).y[-1, 0, 0]), 8)
+    >>> round(float(ev.solve(spring, "DPRKN8", rtol=1e-9, atol=1e-9).y[0][-1, 0]), 8)
     0.54030231
     """
 

@@ -23,7 +23,7 @@ class KahanLi8(Splitting):
     --------
     >>> import evolvent as ev
     >>> spring = ev.SecondOrderODEProblem(lambda t, q, v, p: -q, q0=[1.0], v0=[0.0], t_span=(0.0, 1.0))
-    >>> round(float(ev.solve(spring, "KahanLi8", dt=0.25).y[-1, 0, 0]), 8)
+    >>> round(float(ev.solve(spring, "KahanLi8", dt=0.25).y[0][-1, 0]), 8)
     0.54030231
     """
 

@@ -23,7 +23,7 @@ class Nystrom4(Nystrom):
     --------
     >>> import evolvent as ev
     >>> fall = ev.SecondOrderODEProblem(lambda t, q, v, p: -v, q0=[0.0], v0=[1.0], t_span=(0.0, 1.0))
-    >>> round(float(ev.solve(fall, "Nystrom4", dt=0.05).y[-1, 1, 0]), 6)
+    >>> round(float(ev.solve(fall, "Nystrom4", dt=0.05).y[1][-1, 0]), 6)
     0.367879
     """
 

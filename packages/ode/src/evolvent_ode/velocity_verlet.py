@@ -23,7 +23,7 @@ class VelocityVerlet(Splitting):
     --------
     >>> import evolvent as ev
     >>> spring = ev.SecondOrderODEProblem(lambda t, q, v, p: -q, q0=[1.0], v0=[0.0], t_span=(0.0, 1.0))
-    >>> round(float(ev.solve(spring, "VelocityVerlet", dt=1e-3).y[-1, 0, 0]), 4)
+    >>> round(float(ev.solve(spring, "VelocityVerlet", dt=1e-3).y[0][-1, 0]), 4)
     0.5403
     """
 

@@ -22,7 +22,7 @@ class Yoshida6(Splitting):
     --------
     >>> import evolvent as ev
     >>> spring = ev.SecondOrderODEProblem(lambda t, q, v, p: -q, q0=[1.0], v0=[0.0], t_span=(0.0, 1.0))
-    >>> round(float(ev.solve(spring, "Yoshida6", dt=0.1).y[-1, 0, 0]), 6)
+    >>> round(float(ev.solve(spring, "Yoshida6", dt=0.1).y[0][-1, 0]), 6)
     0.540302
     """
 

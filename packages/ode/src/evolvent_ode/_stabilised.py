@@ -1,0 +1,119 @@
+"""What stabilised methods share: the spectral radius, which says how many stages a step needs."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any, ClassVar, NamedTuple
+
+from evolvent_stepping import Hermite, Step, Stepper
+
+INTERVAL = 25  # steps for which an estimate of the spectral radius is trusted
+ITERATIONS = 50
+SAFETY = 1.2  # the power method comes from below
+
+
+class Spectrum(NamedTuple):
+    """The derivative at the step's start, and what is known of the Jacobian's largest eigenvalue."""
+
+    derivative: Any
+    direction: Any
+    radius: Any
+    age: Any
+
+
+class Power(NamedTuple):
+    """The state of the power method."""
+
+    direction: Any
+    radius: Any
+    before: Any
+    count: Any
+
+
+@dataclass(frozen=True)
+class Stabilised(Stepper):
+    """An explicit method whose real stability interval grows with the square of the number of stages.
+
+    Parameters
+    ----------
+    spectral_radius : callable, optional
+        ``spectral_radius(t, y, params)`` gives an upper bound of the absolute values of the Jacobian's eigenvalues, a
+        scalar; without it the power method estimates one every 25 steps, and after a rejected step.
+    """
+
+    spectral_radius: Callable[..., Any] | None = None
+
+    adaptive = True
+    stabilised: ClassVar[bool] = True
+    user_functions: ClassVar[tuple[str, ...]] = ("spectral_radius",)
+
+    def start(self, system, t, y):
+        b = system.backend
+        return Spectrum(system.f(t, y), _chirp(b, y), b.real(0.0), b.integer(INTERVAL))
+
+    @abstractmethod
+    def advance(self, system, t, y, dt, f0, reach) -> tuple[Any, Any, Any, Any]:
+        """Take one step that is stable for eigenvalues down to ``-reach / abs(dt)``: y1, f1, error, calls of f."""
+
+    def step(self, system, t, y, dt, cache) -> Step:
+        b, c = system.backend, system.backend.control
+        if self.spectral_radius is None:
+            stale = cache.age >= INTERVAL
+            known = (cache.direction, cache.radius, b.integer(0))
+            direction, radius, spent = b.cond(stale, lambda: _power_method(system, t, y, cache), lambda: known)
+            age = c.where(stale, b.integer(0), cache.age)
+        else:
+            function = system.functions.get("spectral_radius", self.spectral_radius)
+            radius = b.to_control(b.stop_gradient(function(t, y, system.params)))
+            direction, spent, age = cache.direction, b.integer(0), cache.age
+        # A radius of NaN leaves no way to count stages; the error will then be NaN as well.
+        reach = c.abs(dt) * c.where(c.isfinite(radius), radius, b.real(0.0))
+        y1, f1, error, calls = self.advance(system, t, y, dt, cache.derivative, reach)
+        following = Spectrum(f1, direction, radius, age + b.integer(1))
+        # Perhaps the estimate was to blame for a rejection, unless it was made just now.
+        retry = Spectrum(cache.derivative, direction, radius, c.where(age == 0, b.integer(1), b.integer(INTERVAL)))
+        return Step(y1, error, following, Hermite(t, dt, y, y1, cache.derivative, f1), retry=retry, work=(spent + calls,))
+
+
+def _chirp(b, y):
+    """A direction with something of every eigenvector in it, which smooth initial states and derivatives lack."""
+    xp = b.xp
+    ones = xp.ones_like(xp.abs(y))
+    phase = 0.0 * ones
+    for axis in range(y.ndim - len(b.lanes)):
+        phase = phase + sqrt(axis + 1.0) * xp.cumulative_sum(ones, axis=axis)
+    wave = xp.sin(1.0 + phase * phase) + 0.0 * y
+    return wave / b.rms(wave)
+
+
+def _power_method(system, t, y, known: Spectrum):
+    """Iterate ``z = J z / |J z|`` with difference quotients until |J z| settles to one per cent."""
+    b, c = system.backend, system.backend.control
+    f0 = b.stop_gradient(known.derivative)
+    y = b.stop_gradient(y)
+    size = b.to_control(b.rms(y))
+    delta = sqrt(float(b.xp.finfo(y.dtype).eps)) * c.where(size > 0.0, size, b.real(1.0))
+
+    def unsettled(power):
+        moving = c.abs(power.radius - power.before) > 0.01 * power.radius
+        return c.logical_and(power.count < ITERATIONS, c.logical_or(power.count < 2, moving))
+
+    def iterate(power):
+        f1 = system.f(t, system.combine(y, delta, (1.0,), (power.direction,)))
+        quotient = system.combine(None, 1.0 / delta, (1.0, -1.0), (b.stop_gradient(f1), f0))
+        radius = b.to_control(b.rms(quotient))
+        turned = system.combine(None, 1.0 / c.maximum(radius, 1e-300), (1.0,), (quotient,))
+        direction = b.select(c.logical_and(radius > 0.0, c.isfinite(radius)), turned, power.direction)
+        return Power(direction, radius, power.radius, power.count + b.integer(1))
+
+    first = Power(known.direction, b.real(0.0), b.real(0.0), b.integer(0))
+    last = b.while_loop(unsettled, iterate, first, max_iterations=ITERATIONS)
+    return last.direction, SAFETY * last.radius, last.count
+
+
+def penalty(b, too_long):
+    """The factor of an error estimate that gets a step rejected for which no number of stages would do."""
+    return b.control.where(too_long, b.real(1e10), b.real(1.0))
