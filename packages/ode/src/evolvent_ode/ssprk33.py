@@ -1,0 +1,41 @@
+"""The third-order strong-stability-preserving method of three stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ._runge_kutta import RungeKutta
+from ._tableau import Tableau
+
+
+@dataclass(frozen=True)
+class SSPRK33(RungeKutta):
+    """Shu and Osher's third-order method: the usual choice for shock-capturing schemes.
+
+    Order 3, three evaluations of f a step, strongly stable for steps as long as those of Euler are.
+
+    References
+    ----------
+    C.-W. Shu, S. Osher, Efficient implementation of essentially non-oscillatory shock-capturing schemes,
+    Journal of Computational Physics 77 (1988) 439-471, doi:10.1016/0021-9991(88)90177-5.
+
+    I. Fekete, S. Conde, J. N. Shadid, Embedded pairs for optimal explicit strong stability preserving
+    Runge-Kutta methods, Journal of Computational and Applied Mathematics 412 (2022) 114325,
+    doi:10.1016/j.cam.2022.114325 (error estimate).
+
+    Examples
+    --------
+    >>> import evolvent as ev
+    >>> decay = ev.ODEProblem(lambda t, y, p: -y, y0=[1.0], t_span=(0.0, 1.0))
+    >>> round(float(ev.solve(decay, "SSPRK33", rtol=1e-7, atol=1e-7).y[-1, 0]), 5)
+    0.36788
+    """
+
+    tableau = Tableau(
+        order=3,
+        c=(0.0, 1.0, 1 / 2),
+        a=((), (1.0,), (1 / 4, 1 / 4)),
+        b=(1 / 6, 1 / 6, 2 / 3),
+        error=(1 / 6 - 0.291485418878409, 1 / 6 - 0.291485418878409, 2 / 3 - 0.417029162243182),
+        error_order=2,
+    )
