@@ -2,6 +2,6 @@
 
 import os
 
-# SciPy's explicit methods combine their stages with BLAS, and on a few threads they are up to ten times slower than on
-# one. Every peer is measured at its best. It must be said before NumPy is imported; the user's own setting stands.
+# SciPy's explicit methods combine their stages with BLAS, on two threads up to ten times slower than on one.
+# Every peer is measured at its best. The user's own setting stands. NumPy reads it when it is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -39,6 +39,9 @@ def time_at(error: float, points: Sequence[Point]) -> tuple[float, bool]:
     curve = frontier(points)
     if not curve:
         return math.nan, True
+    if curve[0][0] < error <= max(point[0] for point in points):
+        # A looser tolerance was tried and saved no time: the quickest solve is the answer, too accurate as it is.
+        return curve[0][1], False
     if len(curve) == 1:
         return curve[0][1], error != curve[0][0]
     after = next((i for i, point in enumerate(curve) if point[0] <= error), len(curve) - 1)
