@@ -40,7 +40,7 @@ def time_at(error: float, points: Sequence[Point]) -> tuple[float, bool]:
     if not curve:
         return math.nan, True
     if curve[0][0] < error <= max(point[0] for point in points):
-        # A looser tolerance was tried and saved no time: the quickest solve is the answer, too accurate as it is.
+        # A looser tolerance was tried and saved no time: the quickest solve it is, more accurate than needed.
         return curve[0][1], False
     if len(curve) == 1:
         return curve[0][1], error != curve[0][0]
