@@ -20,6 +20,7 @@ class EagerSteps:
     def setup(self, algorithm):
         self.problem = ev.ODEProblem(decay, y0=np.array([1.0]), t_span=(0.0, 1.0))
         self.options = {"dt": 1.0 / STEPS, "adaptive": False, "saveat": "end", "backend": "eager"}
+        self.time_thousand_steps(algorithm)
 
     def time_thousand_steps(self, algorithm):
         ev.solve(self.problem, algorithm, **self.options)
@@ -35,6 +36,7 @@ class Saving:
         self.problem = ev.ODEProblem(decay, y0=np.array([1.0]), t_span=(0.0, 1.0))
         saveat = {"end": "end", "times": np.linspace(0.0, 1.0, STEPS), "steps": None}[saved]
         self.options = {"dt": 1.0 / STEPS, "adaptive": False, "saveat": saveat, "backend": "eager"}
+        self.time_thousand_steps(saved)
 
     def time_thousand_steps(self, saved):
         ev.solve(self.problem, "Tsit5", **self.options)
