@@ -22,7 +22,11 @@ def quintic(system, dense: Quintic, theta):
     The derivative of the quintic would be one order better for v, but it divides q1 - q0 by dt: in float32, and for
     far away positions, its rounding errors would be visible.
     """
-    dt, (q0, v0), (q1, v1) = dense.dt, (dense.y0[0], dense.y0[1]), (dense.y1[0], dense.y1[1])
+    dt, (q0, v0), (q1, v1) = (
+        dense.dt,
+        (dense.y0[0, ...], dense.y0[1, ...]),
+        (dense.y1[0, ...], dense.y1[1, ...]),
+    )
     s = theta * theta
     cube = s * theta
     rest = 1.0 - theta

@@ -47,11 +47,15 @@ class Composition:
     def of_verlet(cls, order: int, half: Row) -> Composition:
         """Compose Verlet steps of fractions ``half[0], ..., half[-1], ..., half[0]``."""
         steps = (*half, *half[-2::-1])
-        return cls(order, tuple((x + y) / 2 for x, y in zip((0.0, *steps), (*steps, 0.0), strict=True)), steps)
+        return cls(
+            order, tuple((x + y) / 2 for x, y in zip((0.0, *steps), (*steps, 0.0), strict=True)), steps
+        )
 
     def __post_init__(self) -> None:
         if len(self.kicks) != len(self.drifts) + 1:
-            raise ValueError(f"composition: {len(self.drifts)} drifts need one kick more, not {len(self.kicks)}")
+            raise ValueError(
+                f"composition: {len(self.drifts)} drifts need one kick more, not {len(self.kicks)}"
+            )
         if self.symmetric and (self.kicks != self.kicks[::-1] or self.drifts != self.drifts[::-1]):
             raise ValueError("composition: kicks and drifts must read the same backward")
         kicks = np.asarray(self.kicks)
@@ -60,7 +64,9 @@ class Composition:
         a = np.tril(kicks * (c[:, None] - c), -1)
         for what, tree, residual in nystrom_residuals(c, a, None, kicks * (c[-1] - c), kicks, self.order):
             if abs(residual) > self.tolerance:
-                raise ValueError(f"composition: the {what} misses the order condition of {tree} by {residual:.2e}")
+                raise ValueError(
+                    f"composition: the {what} misses the order condition of {tree} by {residual:.2e}"
+                )
 
 
 @dataclass(frozen=True)
@@ -83,11 +89,11 @@ class Splitting(Stepper):
             cls.dense_order = min(cls.order, 3)
 
     def start(self, system, t, y):
-        return system.acceleration(t, y[0], y[1])
+        return system.acceleration(t, y[0, ...], y[1, ...])
 
     def step(self, system, t, y, dt, cache) -> Step:
         composition = self.composition
-        q, v, a, elapsed = y[0], y[1], cache, 0.0
+        q, v, a, elapsed = y[0, ...], y[1, ...], cache, 0.0
         v = system.combine(v, dt, composition.kicks[:1], (a,))
         for drift, kick in zip(composition.drifts, composition.kicks[1:], strict=True):
             q = system.combine(q, dt, (drift,), (v,))
