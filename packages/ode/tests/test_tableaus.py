@@ -79,7 +79,7 @@ def slope(method, sizes, errors):
     tableau = tableau_of(method)
     rounding = 30 * max(worst(tableau, np.array(tableau.b), min(tableau.order, 8)))
     floor = max(rounding, 1e-11 if issubclass(method, LowStorage) else 1e-15)
-    points = [(math.log(h), math.log(e)) for h, e in zip(sizes, errors, strict=True) if floor < e < 0.2]
+    points = [(math.log(h), math.log(e)) for h, e in zip(sizes, errors, strict=True) if floor < e < 0.5]
     assert len(points) >= 5
     return np.polyfit(*zip(*points[-5:], strict=True), 1)[0]
 
