@@ -262,6 +262,59 @@ def test_unused_branches_that_are_not_finite_do_no_harm():
     assert bool(jnp.all(jnp.isfinite(slopes)))
 
 
+def saving(y, weight, count, self_limited):
+    """Every state is saved; an ended lane writes beyond the end of the buffer."""
+
+    def body(carry, saved):
+        i, now = carry
+        new = jnp.sin(weight * now) + 0.5
+        return (i + 1, new), saved.at[jnp.where(i < count, i, LIMIT)].set(new)
+
+    (_, last), saved = while_loop(
+        lambda carry: carry[0] < count,
+        body,
+        (0, y),
+        max_iterations=LIMIT,
+        self_limited=self_limited,
+        buffers=jnp.zeros((LIMIT, *y.shape)),
+    )
+    return jnp.sum(last) + jnp.sum(saved**2)
+
+
+@pytest.mark.parametrize("self_limited", [False, True])
+def test_buffers_are_left_alone_by_ended_lanes(close, self_limited):
+    """Values and all derivatives of a batch with buffers are those of its lanes, which are those without."""
+
+    def expected(y, weight, count):
+        saved = []
+        for _ in range(count):
+            y = jnp.sin(weight * y) + 0.5
+            saved.append(y)
+        return jnp.sum(y) + sum(jnp.sum(x**2) for x in saved)
+
+    counts, ys, w = [3, 0, 20, 9], jnp.linspace(-1, 1, 8).reshape(4, 2), jnp.asarray(1.3)
+    each = [jax.value_and_grad(expected, (0, 1))(y, w, n) for y, n in zip(ys, counts, strict=True)]
+    value, gradient = jax.tree.map(lambda *x: jnp.stack(x), *each)
+
+    def run(y, w, n):
+        return saving(y, w, n, self_limited)
+
+    axes = (0, None, 0)
+    close(jax.jit(jax.vmap(run, axes))(ys, w, jnp.asarray(counts)), value)
+    batch = jax.jit(jax.vmap(jax.value_and_grad(run, (0, 1)), axes))(ys, w, jnp.asarray(counts))
+    close(batch, (value, gradient))
+    forward = jax.jit(jax.vmap(jax.jacfwd(run, 1), axes))(ys, w, jnp.asarray(counts))
+    close(forward, gradient[1])
+    close(jax.jit(jax.grad(run))(ys[3], w, 9), gradient[0][3])
+
+
+def test_buffers_are_not_selected_from_in_a_batch():
+    """The compiled loop of a batch whose lanes end apart never selects between whole buffers."""
+    batch = jax.jit(jax.vmap(lambda y, n: saving(y, 1.3, n, True)))
+    text = str(jax.make_jaxpr(batch)(jnp.ones((3, 2)), jnp.asarray([1, 2, 3])))
+    assert not [line for line in text.splitlines() if f"[3,{LIMIT},2] = select_n" in line]
+
+
 def test_primal_is_exactly_the_loop_of_jax():
     """Without derivatives a self-limited loop lowers to the very program of `lax.while_loop`."""
 

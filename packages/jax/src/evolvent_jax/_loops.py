@@ -34,6 +34,7 @@ def while_loop(
     *,
     max_iterations: int,
     self_limited: bool = False,
+    buffers: Any = None,
 ) -> Any:
     """Repeat `body_fun` while `cond_fun` holds, at most `max_iterations` times, differentiably.
 
@@ -55,11 +56,18 @@ def while_loop(
     self_limited : bool
         The caller's word that `cond_fun` itself stops the loop by then, for instance because it looks at a
         step counter of its own. It saves the counter that enforces the bound.
+    buffers : pytree of arrays, optional
+        State that `cond_fun` is not given: `body_fun` is then called with ``(carry, buffers)`` and returns
+        both. It is for large arrays written a little at a time. Under `vmap`, when some lanes have ended and
+        others have not, JAX's loop copies the whole carry in every iteration to hold the ended lanes still;
+        buffers are not copied. In return `body_fun`, which goes on being called with the final carry of an
+        ended lane, must then leave its buffers as they are, for instance by writing at an index out of
+        bounds.
 
     Returns
     -------
     pytree of arrays
-        The final carry.
+        The final carry, or the pair of final carry and buffers.
 
     Raises
     ------
@@ -86,10 +94,16 @@ def while_loop(
     limit = operator.index(max_iterations)
     if not 0 <= limit < 2**31 - 1:
         raise ValueError(f"max_iterations must be at least 0 and below 2**31 - 1; got {limit}")
-    leaves, tree = jax.tree.flatten(carry)
-    body, body_consts, leaves = _trace_body(body_fun, leaves, tree)
-    cond, cond_consts = _trace_cond(cond_fun, leaves, tree)
-    loop = _Loop(cond, len(cond_consts), body, len(body_consts), limit, self_limited)
+    held = [True] * len(jax.tree.leaves(carry)) + [False] * len(jax.tree.leaves(buffers))
+    if buffers is None:
+        leaves, tree = jax.tree.flatten(carry)
+        body, body_consts, leaves = _trace_body(body_fun, leaves, tree)
+        cond, cond_consts = _trace_cond(cond_fun, leaves, tree)
+    else:
+        leaves, tree = jax.tree.flatten((carry, buffers))
+        body, body_consts, leaves = _trace_body(lambda both: body_fun(*both), leaves, tree)
+        cond, cond_consts = _trace_cond(lambda both: cond_fun(both[0]), leaves, tree)
+    loop = _Loop(cond, len(cond_consts), body, len(body_consts), limit, self_limited, held)
     call = jax.custom_jvp(loop.run)
     call.defjvp(loop.jvp, symbolic_zeros=True)
     return jax.tree.unflatten(tree, call(*cond_consts, *body_consts, *leaves))
@@ -178,10 +192,11 @@ class _Loop:
         body_nconsts: int,
         limit: int,
         self_limited: bool,
+        held: list[bool],
     ) -> None:
         self.cond, self.cond_nconsts = cond, cond_nconsts
         self.body, self.body_nconsts = body, body_nconsts
-        self.limit, self.self_limited = limit, self_limited
+        self.limit, self.self_limited, self.held = limit, self_limited, held
         self.stride = max(1, math.isqrt(max(limit - 1, 0)) + 1)
 
     def split(self, operands: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
@@ -196,8 +211,7 @@ class _Loop:
 
     def run(self, *operands: Any) -> list[Any]:
         """The loop without derivatives."""
-        cond_consts, body_consts, carry = self.split(operands)
-        if self.self_limited:
+        if self.self_limited and all(self.held):
             # bound directly, because `lax.while_loop` would trace both functions again
             return lax.while_p.bind(
                 *operands,
@@ -206,11 +220,17 @@ class _Loop:
                 body_nconsts=self.body_nconsts,
                 body_jaxpr=self.body,
             )
-        return lax.while_loop(
-            lambda state: (state[0] < self.limit) & self.holds(cond_consts, state[1]),
-            lambda state: (state[0] + 1, self.next(body_consts, state[1])),
-            (jnp.int32(0), carry),
-        )[1]
+        cond_consts, body_consts, carry = self.split(operands)
+        counter = [] if self.self_limited else [jnp.int32(0)]
+
+        def active(state: Any) -> Any:
+            holds = self.holds(cond_consts, state[1])
+            return holds if self.self_limited else holds & (state[0][0] < self.limit)
+
+        def step(state: Any) -> Any:
+            return [i + 1 for i in state[0]], self.next(body_consts, state[1])
+
+        return _held_loop(active, step, (counter, carry), ([True] * len(counter), self.held))[1]
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         cond_consts, consts, carry = self.split([jnp.asarray(x) for x in primals])
@@ -244,17 +264,19 @@ class _Loop:
         def active(state: Any) -> Any:
             return (state[0] < self.limit) & self.holds(cond_consts, state[1])
 
-        def step(state: Any, slots: list[Any]) -> tuple[Any, list[Any]]:
-            i, now = state
+        def step(state: Any) -> Any:
+            i, now, slots = state
             # Slot ceil(i / S): the last state to reach slot k is number k S, so that no condition is needed.
             # An idle lane only touches the slot behind its own last segment, hence the one slot more.
             slots = [
                 _write(b, x, (i + self.stride - 1) // self.stride) for b, x in zip(slots, now, strict=True)
             ]
-            return (i + 1, self.next(consts, now)), slots
+            return i + 1, self.next(consts, now), slots
 
-        nslots = -(-self.limit // self.stride) + 1
-        (count, out), slots = _loop_with_buffers(active, step, (jnp.int32(0), carry), _buffers(carry, nslots))
+        slots = _stacks(carry, -(-self.limit // self.stride) + 1)
+        count, out, slots = _held_loop(
+            active, step, (jnp.int32(0), carry, slots), (True, self.held, [False] * len(slots))
+        )
         return out, count, slots
 
 
@@ -288,7 +310,8 @@ class _Tangent:
             _, dcarry, carry = jax.jvp(step, operands, dconsts + dcarry, has_aux=True)
             return i + 1, carry, dcarry
 
-        return lax.while_loop(lambda state: state[0] < count, body, (jnp.int32(0), carry, dcarry))[2]
+        held = (True, self.loop.held, _pick(self.moves, self.loop.held))
+        return _held_loop(lambda state: state[0] < count, body, (jnp.int32(0), carry, dcarry), held)[2]
 
     def transpose(self, residuals: Any, cotangents: Sequence[Any]) -> list[Any]:
         """Reverse mode: segment by segment, the last one first."""
@@ -296,51 +319,49 @@ class _Tangent:
         stride = self.loop.stride
         dconsts = [jnp.zeros_like(x) for x in _pick(self.const_moves, consts)]
 
-        def segment(state: Any, _: Any) -> tuple[Any, Any]:
+        def segment(state: Any) -> Any:
             k, dconsts, dcarry = state
             length = jnp.where(k < 0, 0, jnp.minimum(stride, count - k * stride))
             states = self.recompute(consts, [_read(b, k) for b in checkpoints], length)
             dconsts, dcarry = self.walk_back(consts, states, length, dconsts, dcarry)
-            return (k - 1, dconsts, dcarry), []
+            return k - 1, dconsts, dcarry
 
         last = (count + stride - 1) // stride - 1
-        (_, dconsts, dcarry), _ = _loop_with_buffers(
-            lambda state: state[0] >= 0, segment, (last, dconsts, list(cotangents)), []
+        _, dconsts, dcarry = _held_loop(
+            lambda state: state[0] >= 0, segment, (last, dconsts, list(cotangents))
         )
         return dconsts + dcarry
 
     def recompute(self, consts: list[Any], first: list[Any], length: Any) -> list[Any]:
         """The states of one segment, stacked; one slot more for what idle lanes write."""
 
-        def step(state: Any, slots: list[Any]) -> tuple[Any, list[Any]]:
-            i, now = state
+        def step(state: Any) -> Any:
+            i, now, slots = state
             now = self.loop.next(consts, now)
-            return (i + 1, now), [_write(b, x, i) for b, x in zip(slots, now, strict=True)]
+            return i + 1, now, [_write(b, x, i) for b, x in zip(slots, now, strict=True)]
 
-        _, states = _loop_with_buffers(
+        slots = _stacks(first, self.loop.stride + 1)
+        return _held_loop(
             lambda state: state[0] < length,
             step,
-            (jnp.int32(1), first),
-            _buffers(first, self.loop.stride + 1),
-        )
-        return states
+            (jnp.int32(1), first, slots),
+            (True, self.loop.held, [False] * len(slots)),
+        )[2]
 
     def walk_back(
         self, consts: list[Any], states: list[Any], length: Any, dconsts: list[Any], dcarry: list[Any]
     ) -> tuple[list[Any], list[Any]]:
         nconsts = len(dconsts)
 
-        def step(state: Any, _: Any) -> tuple[Any, Any]:
+        def step(state: Any) -> Any:
             i, dconsts, dcarry = state
             moving_step, operands = self.step(consts, [_read(b, i) for b in states])
             _, pullback, _ = jax.vjp(moving_step, *operands, has_aux=True)
             back = pullback(dcarry)
             dconsts = [a + b for a, b in zip(dconsts, back[:nconsts], strict=True)]
-            return (i - 1, dconsts, list(back[nconsts:])), []
+            return i - 1, dconsts, list(back[nconsts:])
 
-        (_, dconsts, dcarry), _ = _loop_with_buffers(
-            lambda state: state[0] >= 0, step, (length - 1, dconsts, dcarry), []
-        )
+        _, dconsts, dcarry = _held_loop(lambda state: state[0] >= 0, step, (length - 1, dconsts, dcarry))
         return dconsts, dcarry
 
 
@@ -362,24 +383,25 @@ def _no_tangent(x: Any) -> SymbolicZero:
     return SymbolicZero(jax.typeof(x).to_tangent_aval())
 
 
-def _loop_with_buffers(
-    active: Callable, step: Callable, state: Any, buffers: list[Any]
-) -> tuple[Any, list[Any]]:
-    """`lax.while_loop` whose buffers are written in place under `vmap` too.
+def _held_loop(active: Callable, step: Callable, state: Any, held: Any = None) -> Any:
+    """`lax.while_loop` that under `vmap` holds ended lanes still by itself, and only where `held` says so.
 
     Batching a while loop whose condition differs between lanes makes JAX select between the old and the new
-    carry in every iteration, which copies whole buffers. Here the condition is one for all lanes, and idle
-    lanes are held still by selecting within `state` only: the writes of an idle lane have to be harmless.
+    carry in every iteration, which copies the large arrays in it. Here the condition is one for all lanes,
+    and arrays that aren't held are written in place: what an ended lane writes there has to be harmless.
     """
+    held = jax.tree.map(lambda _: True, state) if held is None else held
 
-    def body(carry: Any) -> Any:
-        state, buffers = carry
-        new_state, buffers = step(state, buffers)
+    def body(state: Any) -> Any:
+        runs = active(state)
         return jax.tree.map(
-            lambda new, old: _unless_idle_p.bind(active(state), new, old), new_state, state
-        ), buffers
+            lambda hold, new, old: _unless_idle_p.bind(runs, new, old) if hold else new,
+            held,
+            step(state),
+            state,
+        )
 
-    return lax.while_loop(lambda carry: any_lane(active(carry[0])), body, (state, buffers))
+    return lax.while_loop(lambda state: any_lane(active(state)), body, state)
 
 
 def any_lane(flag: Any) -> Any:
@@ -426,7 +448,7 @@ ad.primitive_jvps[_unless_idle_p] = _unless_idle_jvp
 batching.primitive_batchers[_unless_idle_p] = _unless_idle_batch
 
 
-def _buffers(values: Sequence[Any], slots: int) -> list[Any]:
+def _stacks(values: Sequence[Any], slots: int) -> list[Any]:
     return [jnp.broadcast_to(x, (slots, *jnp.shape(x))) for x in values]
 
 
