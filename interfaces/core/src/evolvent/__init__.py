@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     from ._algorithm import Algorithm
     from ._backend import Backend
     from ._eager import EagerBackend
-    from ._errors import BackendError, InputError, PluginError, SolveError, SolveInterrupted, UnknownAlgorithmError
+    from ._errors import (
+        BackendError,
+        InputError,
+        PluginError,
+        SolveError,
+        SolveInterrupted,
+        UnknownAlgorithmError,
+    )
     from ._events import Dose, Event, NonNegative
     from ._hooks import hookimpl
     from ._problem import EnsembleProblem, ODEProblem, Problem, SecondOrderODEProblem

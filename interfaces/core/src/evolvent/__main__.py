@@ -11,7 +11,11 @@ from ._registry import algorithm_home, algorithms, load_algorithm, plugin_manage
 def main() -> None:
     """Print packages, algorithms with their traits, backends with their devices, and broken plugins."""
     print("packages")
-    packages = {d.metadata["Name"]: d.version for d in distributions() if (d.metadata["Name"] or "").startswith("evolvent")}
+    packages = {
+        d.metadata["Name"]: d.version
+        for d in distributions()
+        if (d.metadata["Name"] or "").startswith("evolvent")
+    }
     for name, version in sorted(packages.items()):
         print(f"  {name} {version}")
     broken = [f"{failure.plugin}: {failure.reason}" for failure in plugin_manager()[1]]

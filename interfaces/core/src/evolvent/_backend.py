@@ -64,6 +64,7 @@ class Backend(Protocol):
     def zeros_like(self, x) -> Any: ...
     def combine(self, y, dt, weights, ks) -> Any: ...
     def rms(self, x) -> Any: ...
+    def scaled_norm(self, error, y0, y1, rtol, atol) -> Any: ...
     def stop_gradient(self, x) -> Any: ...
 
     # control flow, on trees
@@ -139,7 +140,11 @@ def choose_backend(name: str | None, *trees: Any) -> Any:
             if factory.name == name:
                 return factory.make(leaves)
         names = [factory.name for factory in known]
-        raise BackendError("backend", f"no installed backend is named {name!r}; there are {names}.", f"Try: pip install evolvent-{name}")
+        raise BackendError(
+            "backend",
+            f"no installed backend is named {name!r}; there are {names}.",
+            f"Try: pip install evolvent-{name}",
+        )
     for factory in known:
         if any(factory.claims(leaf) for leaf in leaves):
             return factory.make(leaves)
@@ -152,10 +157,16 @@ def _check_one_library(leaves: list[Any]) -> None:
         homes.setdefault(type(leaf).__module__.split(".")[0].replace("jaxlib", "jax"), leaf)
     if len(homes) > 1:
         given = " and ".join(sorted(homes))
-        raise BackendError("y0, params", f"arrays of {given} meet in one problem.", "Convert them all to one library first.")
+        raise BackendError(
+            "y0, params", f"arrays of {given} meet in one problem.", "Convert them all to one library first."
+        )
     devices = {str(device) for leaf in leaves if (device := _device(leaf)) is not None}
     if len(devices) > 1:
-        raise BackendError("y0, params", f"arrays on {' and '.join(sorted(devices))} meet in one problem.", "Move them to one device first.")
+        raise BackendError(
+            "y0, params",
+            f"arrays on {' and '.join(sorted(devices))} meet in one problem.",
+            "Move them to one device first.",
+        )
 
 
 def _device(leaf: Any) -> Any:

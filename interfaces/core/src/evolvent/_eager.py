@@ -43,6 +43,7 @@ class EagerBackend:
     epsilon = sys.float_info.epsilon
     unbounded = True  # records grow as they must
     note = ""
+    slice: int | None = None  # steps between looks at the keyboard; Python itself looks all the time
     tables: Any = np  # what control-plane tables are made with
 
     def __init__(self, xp: Any, device: Any = None):
@@ -81,7 +82,9 @@ class EagerBackend:
             return float(scalars[0])
         if self.xp is np:
             return tuple(float(scalar) for scalar in scalars)
-        stacked = self.xp.stack([self.xp.reshape(s, ()) if is_array(s) else self.xp.asarray(s) for s in scalars])
+        stacked = self.xp.stack(
+            [self.xp.reshape(s, ()) if is_array(s) else self.xp.asarray(s) for s in scalars]
+        )
         return tuple(float(scalar) for scalar in self._host(stacked))
 
     def _host(self, x) -> Any:
@@ -144,9 +147,13 @@ class EagerBackend:
             value = self._stacked(value, like, shape, what)
         elif not is_array(value):
             value = self._number(value, like, what)
-        elif not isinstance(value, type(like)) and not isinstance(like, np.generic):
-            raise InputError(what, f"returned an array of {type(value).__module__.split('.')[0]}, but y is one of "
-                             f"{type(like).__module__.split('.')[0]}.", "Use operations of y's own library.")
+        elif not self.is_own(value, like):
+            raise InputError(
+                what,
+                f"returned an array of {type(value).__module__.split('.')[0]}, but y is one of "
+                f"{type(like).__module__.split('.')[0]}.",
+                "Use operations of y's own library.",
+            )
         if value.dtype != like.dtype:
             value = self._cast(value, like.dtype, what)
         if tuple(value.shape) != shape:
@@ -155,11 +162,17 @@ class EagerBackend:
             raise InputError(what, f"returned shape {tuple(value.shape)} where {shape} is needed.")
         return value
 
+    def is_own(self, value, like) -> bool:
+        """Whether an array is of the library of `like`."""
+        return isinstance(value, type(like)) or isinstance(like, np.generic)
+
     def _number(self, value, like, what):
         try:
             return self.xp.asarray(value, dtype=like.dtype, device=self.device)
         except (TypeError, ValueError) as error:
-            raise InputError(what, f"returned {value!r} where numbers are needed.", "Did a return statement get lost?") from error
+            raise InputError(
+                what, f"returned {value!r} where numbers are needed.", "Did a return statement get lost?"
+            ) from error
 
     def _stacked(self, items, like, shape, what):
         if not shape or len(items) != shape[0]:
@@ -174,7 +187,15 @@ class EagerBackend:
         return self.xp.stack([self._component(item, like, shape[1:], what) for item in items])
 
     def _component(self, item, like, shape, what):
-        array = item if is_array(item) else (self._stacked(item, like, shape, what) if isinstance(item, list | tuple) else self._number(item, like, what))
+        array = (
+            item
+            if is_array(item)
+            else (
+                self._stacked(item, like, shape, what)
+                if isinstance(item, list | tuple)
+                else self._number(item, like, what)
+            )
+        )
         if array.dtype != like.dtype:
             array = self._cast_listed(array, like.dtype, what)
         return array if tuple(array.shape) == shape else self._fitted(array, shape, what)
@@ -191,7 +212,9 @@ class EagerBackend:
         return self.xp.astype(array, dtype)
 
     def _cast(self, array, dtype, what):
-        if self.xp.isdtype(array.dtype, ("bool", "integral")) or (self.is_real(array.dtype) and not self.is_real(dtype)):
+        if self.xp.isdtype(array.dtype, ("bool", "integral")) or (
+            self.is_real(array.dtype) and not self.is_real(dtype)
+        ):
             return self.xp.astype(array, dtype)
         if self.is_real(dtype) and not self.is_real(array.dtype):
             raise InputError(what, f"returned {array.dtype}, but y is {dtype}.", "Give y0 a complex dtype.")
@@ -215,6 +238,11 @@ class EagerBackend:
         axes = tuple(range(x.ndim - len(self.lanes)))
         magnitude = xp.abs(x)
         return xp.sqrt(xp.mean(magnitude * magnitude, axis=axes)) if axes else magnitude
+
+    def scaled_norm(self, error, y0, y1, rtol, atol):
+        """The root mean square of ``error / (atol + rtol * max(|y0|, |y1|))``, a data-plane scalar (one per lane)."""
+        xp = self.xp
+        return self.rms(error / (atol + rtol * xp.maximum(xp.abs(y0), xp.abs(y1))))
 
     def stop_gradient(self, x):
         return x
@@ -286,7 +314,9 @@ class EagerBackend:
 
     def _column(self, values):
         if any(is_array(value) for value in values):
-            return self.xp.stack([value if is_array(value) else self.xp.asarray(value, device=self.device) for value in values])
+            return self.xp.stack(
+                [value if is_array(value) else self.xp.asarray(value, device=self.device) for value in values]
+            )
         return np.asarray(values)
 
     def _no_rows(self, leaf):
@@ -297,14 +327,18 @@ class EagerBackend:
     def filtered(self, tree, mask):
         """Keep the rows that a host mask marks."""
         rows = np.flatnonzero(self.host(mask))
-        return tree_map(lambda x: self.xp.stack([x[int(i), ...] for i in rows]) if rows.size else x[:0, ...], tree)
+        return tree_map(
+            lambda x: self.xp.stack([x[int(i), ...] for i in rows]) if rows.size else x[:0, ...], tree
+        )
 
     def data_times(self, times, like):
         """Make an array of times in the data plane."""
         dtype = self.real_dtype(like.dtype)
         if is_array(times) and not isinstance(times, np.ndarray):
             return self.xp.astype(times, dtype)
-        return self.xp.asarray(times.tolist() if self.xp is not np else times, dtype=dtype, device=self.device)
+        return self.xp.asarray(
+            times.tolist() if self.xp is not np else times, dtype=dtype, device=self.device
+        )
 
     def evaluate(self, function, steps, times, direction):
         """Evaluate ``function(t, *step)`` in the step that holds each time; stacked."""
@@ -320,7 +354,9 @@ class EagerBackend:
             return x
         if is_array(x):
             return np.asarray(self._host(x))
-        return np.asarray([self._host(item) if is_array(item) else item for item in x] if isinstance(x, list | tuple) else x)
+        return np.asarray(
+            [self._host(item) if is_array(item) else item for item in x] if isinstance(x, list | tuple) else x
+        )
 
     def most(self, x):
         """The greatest entry of a control value, as a Python number."""
@@ -351,6 +387,12 @@ class EagerBackend:
         return function(x), lambda cotangent: self.xp.matmul(cotangent, jacobian)
 
     # ---------------------------------------------------------------- running
+    def in_lanes(self, lanes: int) -> Any:
+        """The backend that runs so many trajectories at once."""
+        from ._lanes import LanesBackend
+
+        return LanesBackend(self, lanes)
+
     def program(self, entry, functions, examples):
         """Make ``entry(functions, *operands)`` callable on operands; a compiling backend stages the functions on
         `examples` of their arguments, and looks machine code up by their programs and ``entry.key``."""

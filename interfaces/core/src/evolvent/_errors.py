@@ -25,11 +25,19 @@ class UnknownAlgorithmError(InputError, LookupError):
     """No installed plugin has an algorithm of this name."""
 
     def __init__(self, name: str, known: list[str], advice: str = ""):
-        near = get_close_matches(name, known, n=3, cutoff=0.5) or get_close_matches(name.lower(), [k.lower() for k in known])
+        near = get_close_matches(name, known, n=3, cutoff=0.5) or get_close_matches(
+            name.lower(), [k.lower() for k in known]
+        )
         by_lower = {k.lower(): k for k in known}
         near = [by_lower.get(n.lower(), n) for n in near]
-        hint = f"Did you mean {', '.join(map(repr, near))}?" if near else "`python -m evolvent` lists those installed."
-        super().__init__("algorithm", f"no installed plugin has an algorithm named {name!r}.", f"{hint} {advice}".strip())
+        hint = (
+            f"Did you mean {', '.join(map(repr, near))}?"
+            if near
+            else "`python -m evolvent` lists those installed."
+        )
+        super().__init__(
+            "algorithm", f"no installed plugin has an algorithm named {name!r}.", f"{hint} {advice}".strip()
+        )
 
 
 class SolveError(RuntimeError):

@@ -21,7 +21,15 @@ _ELSEWHERE = {
     "evolvent-stiff-ode": "Rosenbrock23 Rodas3 Rodas4 Rodas5 Rodas5P TRBDF2 Kvaerno3 Kvaerno4 Kvaerno5 KenCarp3 KenCarp4 "
     "KenCarp5 RadauIIA5 QNDF FBDF ImplicitEuler Trapezoid",
 }
-_SYNONYMS = {"rk45": "DP5", "dopri5": "DP5", "dopri8": "DOP853", "rk23": "BS3", "dop853": "DOP853", "radau": "RadauIIA5", "bdf": "FBDF"}
+_SYNONYMS = {
+    "rk45": "DP5",
+    "dopri5": "DP5",
+    "dopri8": "DOP853",
+    "rk23": "BS3",
+    "dop853": "DOP853",
+    "radau": "RadauIIA5",
+    "bdf": "FBDF",
+}
 
 
 class Failure(NamedTuple):
@@ -40,7 +48,9 @@ def _algorithm_entries() -> dict[str, list[EntryPoint]]:
     found: dict[str, list[EntryPoint]] = {}
     for entry in entry_points(group=ALGORITHMS):
         others = found.setdefault(entry.name, [])
-        if not any(_distribution(entry) == _distribution(other) and entry.value == other.value for other in others):
+        if not any(
+            _distribution(entry) == _distribution(other) and entry.value == other.value for other in others
+        ):
             others.append(entry)
     return found
 
@@ -78,11 +88,15 @@ def load_algorithm(name: str) -> type:
         raise UnknownAlgorithmError(name, algorithms(), advice)
     if len(entries) > 1:
         homes = " and ".join(f"{_distribution(entry)} ({entry.value})" for entry in entries)
-        raise PluginError(f"two plugins have an algorithm named {name!r}: {homes}. Uninstall one, or pass the algorithm itself.")
+        raise PluginError(
+            f"two plugins have an algorithm named {name!r}: {homes}. Uninstall one, or pass the algorithm itself."
+        )
     try:
         return entries[0].load()
     except Exception as error:
-        raise PluginError(f"{_distribution(entries[0])} has {name!r}, but it can't be imported: {error!r}") from error
+        raise PluginError(
+            f"{_distribution(entries[0])} has {name!r}, but it can't be imported: {error!r}"
+        ) from error
 
 
 @cache
@@ -96,7 +110,12 @@ def plugin_manager() -> tuple[pluggy.PluginManager, tuple[Failure, ...]]:
         other = seen.setdefault(entry.name, entry)
         if other is not entry:
             if _distribution(other) != _distribution(entry) or other.value != entry.value:
-                failures.append(Failure(entry.name, f"both {_distribution(other)} and {_distribution(entry)} have a plugin of this name"))
+                failures.append(
+                    Failure(
+                        entry.name,
+                        f"both {_distribution(other)} and {_distribution(entry)} have a plugin of this name",
+                    )
+                )
             continue
         try:
             manager.register(entry.load(), name=entry.name)

@@ -6,7 +6,24 @@ from builtins import max as maximum
 from builtins import min as minimum
 from math import ceil, floor, isfinite, nextafter
 
-__all__ = ["abs", "ceil", "exp", "floor", "isfinite", "log", "logical_and", "logical_not", "logical_or", "maximum", "minimum", "nextafter", "power", "sign", "sqrt", "where"]
+__all__ = [
+    "abs",
+    "ceil",
+    "exp",
+    "floor",
+    "isfinite",
+    "log",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "maximum",
+    "minimum",
+    "nextafter",
+    "power",
+    "sign",
+    "sqrt",
+    "where",
+]
 
 
 def where(pred, yes, no):

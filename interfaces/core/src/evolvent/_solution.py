@@ -45,13 +45,13 @@ class EventLog(Mapping):
 
     def __init__(self, entries: list[Occurrences], names: list[str | None]):
         self._entries = entries
-        self._names = names
+        self.names = names
 
     def __getitem__(self, key: int | str) -> Occurrences:
         if isinstance(key, str):
-            if key not in self._names:
-                raise KeyError(f"no event is named {key!r}; there are {[n for n in self._names if n]}")
-            return self._entries[self._names.index(key)]
+            if key not in self.names:
+                raise KeyError(f"no event is named {key!r}; there are {[n for n in self.names if n]}")
+            return self._entries[self.names.index(key)]
         return self._entries[key]
 
     def __iter__(self) -> Iterator[int]:
@@ -61,7 +61,10 @@ class EventLog(Mapping):
         return len(self._entries)
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{name or i}: {len(entry.t)}" for i, (name, entry) in enumerate(zip(self._names, self._entries, strict=True)))
+        counts = ", ".join(
+            f"{name or i}: {len(entry.t)}"
+            for i, (name, entry) in enumerate(zip(self.names, self._entries, strict=True))
+        )
         return f"EventLog({counts})"
 
 
@@ -107,7 +110,11 @@ class Solution:
             If a time lies outside what was solved, or the steps were not kept and the time is not a saved one.
         """
         if self.interpolation is None:
-            raise InputError("t", "this solution has no interpolation.", "Solve with dense=True, or name the times in saveat=.")
+            raise InputError(
+                "t",
+                "this solution has no interpolation.",
+                "Solve with dense=True, or name the times in saveat=.",
+            )
         return self.interpolation(t)
 
     @property

@@ -84,13 +84,14 @@ class Packing:
     packed one (lanes) and before it (`lead`: time) pass through.
     """
 
-    def __init__(self, leaves: list[Any] | None = None, structure: Any = None):
+    def __init__(self, leaves: list[Any] | None = None, structure: Any = None, lanes: int = 0):
         self.structure = structure
         self.leaves: list[Leaf] = []
         start = 0
         for array in leaves or []:
-            stop = start + prod(array.shape)
-            self.leaves.append(Leaf(start, stop, tuple(array.shape), array.dtype))
+            shape = tuple(array.shape)[: len(array.shape) - lanes]
+            stop = start + prod(shape)
+            self.leaves.append(Leaf(start, stop, shape, array.dtype))
             start = stop
 
     @property
@@ -118,7 +119,9 @@ class Packing:
         try:
             return self.structure.flatten_up_to(tree)
         except ValueError as error:
-            raise InputError(what, f"must have the structure of y0, {self.structure}, got {tree!r}.") from error
+            raise InputError(
+                what, f"must have the structure of y0, {self.structure}, got {tree!r}."
+            ) from error
 
     def unpack(self, backend, array: Any, lead: int = 0) -> Any:
         """Make a tree of the state's structure of one array; `lead` axes come before the packed one."""

@@ -12,4 +12,14 @@ from ._system import System
 
 __version__ = "0.1.0"
 
-__all__ = ["Hermite", "Integrator", "Memory", "Options", "Step", "StepControl", "Stepper", "System", "hermite"]
+__all__ = [
+    "Hermite",
+    "Integrator",
+    "Memory",
+    "Options",
+    "Step",
+    "StepControl",
+    "Stepper",
+    "System",
+    "hermite",
+]

@@ -68,5 +68,9 @@ def initial_step(system, t, y, f0, direction, order: int, span) -> Any:
     f1 = system.f(t + direction * h0, system.combine(y, direction * h0, (1.0,), (f0,)))
     d2 = b.to_control(system.scaled_norm(f1 - f0, y, y)) / h0
     steepest = c.maximum(d1, c.where(c.isfinite(d2), d2, b.real(1e30)))
-    h1 = c.where(steepest <= 1e-15, c.maximum(b.real(1e-6), h0 * 1e-3), c.power(0.01 / c.maximum(steepest, 1e-30), 1.0 / (order + 1.0)))
+    h1 = c.where(
+        steepest <= 1e-15,
+        c.maximum(b.real(1e-6), h0 * 1e-3),
+        c.power(0.01 / c.maximum(steepest, 1e-30), 1.0 / (order + 1.0)),
+    )
     return c.minimum(c.minimum(100.0 * h0, h1), span)

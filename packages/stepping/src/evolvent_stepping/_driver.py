@@ -8,12 +8,12 @@ from typing import Any
 
 from evolvent import EnsembleProblem, InputError, SolveError, SolveInterrupted, Status
 
-from ._finish import solution_of
+from ._finish import points, solution_of
 from ._model import Model
 from ._options import Options
 from ._prepare import prepare
 from ._settle import advance, start
-from ._state import RUNNING, Inputs, Plan, State
+from ._state import Inputs, Plan, State
 from ._system import System
 from ._watch import Watch
 
@@ -30,7 +30,11 @@ def solve(problem: Any, stepper: Any, backend: Any, options: Options) -> Any:
 def compile(problem: Any, stepper: Any, backend: Any, options: Options) -> Callable[..., Any]:
     """Prepare a solve once; returns ``run(y0=, params=, t_span=)``."""
     if isinstance(problem, EnsembleProblem):
-        raise InputError("problem", "an ensemble is compiled by compiling its member problem.", "Compile that, and solve the ensemble with ev.solve.")
+        raise InputError(
+            "problem",
+            "an ensemble is compiled by compiling its member problem.",
+            "Compile that, and solve the ensemble with ev.solve.",
+        )
     return Run(problem, stepper, backend, options, keep=True).again
 
 
@@ -43,17 +47,35 @@ class Run:
         Look at the problem's functions once, and run their programs ever after.
     by_hand : bool
         Save nothing; `horizon` limits how far each call goes.
+    single : Model, optional
+        For lanes: the model of one trajectory.
     """
 
-    def __init__(self, problem: Any, stepper: Any, backend: Any, options: Options, *, keep: bool = False, by_hand: bool = False):
+    def __init__(
+        self,
+        problem: Any,
+        stepper: Any,
+        backend: Any,
+        options: Options,
+        *,
+        keep: bool = False,
+        by_hand: bool = False,
+        single: Model | None = None,
+    ):
         self.problem, self.stepper, self.backend, self.options = problem, stepper, backend, options
         self.model = Model(problem, backend)
         self.plan, self.inputs = prepare(self.model, stepper, options, by_hand=by_hand)
         self.functions = self.model.functions(options.save)
+        for name, function in ({} if single is None else single.functions(options.save)).items():
+            self.functions[name].single = function
         self.keep = keep
         self._programs: dict[str, Any] = {}
         if backend.traced and (options.on_step or options.wall_time or options.progress):
-            raise InputError("on_step", "on_step, wall_time and progress need Python between the steps, which a JAX transformation can't give.", "Solve outside jit, grad and vmap.")
+            raise InputError(
+                "on_step",
+                "on_step, wall_time and progress need Python between the steps, which a JAX transformation can't give.",
+                "Solve outside jit, grad and vmap.",
+            )
 
     # ------------------------------------------------------------ what the backend runs
     def begin(self, inputs: Inputs, limit: Any, horizon: Any) -> State:
@@ -75,14 +97,19 @@ class Run:
     def examples(self, inputs: Inputs) -> dict[str, tuple[Any, ...]]:
         y = inputs.y0
         usual = (inputs.t0, y, inputs.params)
-        return {name: (inputs.t0, y[0, ...], y[1, ...], inputs.params) if name == "acceleration" else usual for name in self.functions}
+        return {
+            name: (inputs.t0, y[0, ...], y[1, ...], inputs.params) if name == "acceleration" else usual
+            for name in self.functions
+        }
 
     # ------------------------------------------------------------ the host's loop
     def again(self, y0: Any = None, params: Any = None, t_span: Any = None) -> Any:
         """Solve the same problem with other numbers."""
         if y0 is None and params is None and t_span is None:
             return self.solve()
-        changes = {name: value for name, value in (("params", params), ("t_span", t_span)) if value is not None}
+        changes = {
+            name: value for name, value in (("params", params), ("t_span", t_span)) if value is not None
+        }
         if y0 is not None:
             changes |= {"q0": y0[0], "v0": y0[1]} if hasattr(self.problem, "q0") else {"y0": y0}
         problem = self.problem.replace(**changes)
@@ -99,30 +126,39 @@ class Run:
         problem = self.problem if problem is None else problem
         b, options = self.backend, self.options
         began = time.perf_counter()
-        horizon = inputs.stops[-1] if isinstance(inputs.stops, list) else b.pick(inputs.stops, b.integer(self.plan.n_stops - 1))
         watch = Watch(self, inputs)
         try:
-            state = self._run(inputs, horizon, watch)
-        except (SolveError, InputError):
-            raise
+            state = self.advance_to_end(inputs, watch)
         finally:
             watch.close()
         solution = solution_of(self, problem, inputs, state, watch, time.perf_counter() - began)
         return _checked(solution, watch.error, options.throw, b)
 
-    def _run(self, inputs: Inputs, horizon: Any, watch: Watch) -> State | None:
+    def advance_to_end(self, inputs: Inputs, watch: Watch) -> State:
         """Run slice after slice, with a look at the clock, the keyboard and the user's callback in between."""
         b = self.backend
+        horizon = b.pick(inputs.stops, self.plan.n_stops - 1)
         state = None
         try:
             state = self.begin(inputs, b.integer(watch.first_limit()), horizon)
-            if b.traced:
-                return state
-            while watch.goes_on(state):
+            while not b.traced and watch.goes_on(state):
                 state = self.resume(inputs, watch.emptied(state), b.integer(watch.next_limit(state)), horizon)
         except (KeyboardInterrupt, Exception) as error:
             state = watch.rescued(error, state)
         return watch.ended(state)
+
+    def record(self, state: State) -> Any:
+        """The record of the saved points."""
+        return state.march.log[0] if self.plan.save == "steps" else state.saved
+
+    def whole(self, functions: Any, inputs: Inputs) -> tuple[State, Any, Any]:
+        """One trajectory from start to end, as part of a batch: the last state, the saved points, their number."""
+        b, plan = self.backend, self.plan
+        horizon = b.pick(inputs.stops, plan.n_stops - 1)
+        state = _Entry(_begin, b, plan)(functions, inputs, b.integer(plan.max_steps), horizon)
+        state = Watch(self, inputs).ended(state)
+        count = state.march.logged if plan.save == "steps" else state.saves
+        return state, points(self, state, []), count
 
 
 class _Entry:
@@ -164,6 +200,3 @@ def _checked(solution: Any, error: BaseException | None, throw: bool, backend: A
         message = f"{status.name}{at}: {name} raised {error!r}. The solution up to there is in this error's .solution."
     kind = SolveInterrupted if status is Status.INTERRUPTED else SolveError
     raise kind(message, solution) from error
-
-
-__all__ = ["RUNNING", "Run", "compile", "solve"]

@@ -49,7 +49,9 @@ def first_crossing(plan: Plan, system: Any, dense: Any, t: Any, dt: Any, signs: 
         first = c.logical_and(seen, c.logical_not(found))
         low, high = c.where(first, previous, low), c.where(first, theta, high)
         found = c.logical_or(found, seen)
-        signs = tuple(c.where(c.logical_or(found, new == 0.0), old, new) for old, new in zip(signs, now, strict=True))
+        signs = tuple(
+            c.where(c.logical_or(found, new == 0.0), old, new) for old, new in zip(signs, now, strict=True)
+        )
         previous = theta
     return Crossing(found, low, high, signs)
 
@@ -59,7 +61,9 @@ def _counts(c, direction: int, old):
     return c.logical_and(old != 0.0, direction * old <= 0.0) if direction else old != 0.0
 
 
-def locate(plan: Plan, system: Any, dense: Any, t: Any, dt: Any, crossing: Crossing) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
+def locate(
+    plan: Plan, system: Any, dense: Any, t: Any, dt: Any, crossing: Crossing
+) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
     """Find the first crossing to rounding in time.
 
     The earliest root is where the least of the conditions, each times its old sign, turns from positive: one
@@ -79,11 +83,18 @@ def locate(plan: Plan, system: Any, dense: Any, t: Any, dt: Any, crossing: Cross
 
     def least(theta):
         value = b.real(1e300 if b.epsilon < 1e-10 else 1e30)
-        for direction, sign, g in zip(plan.directions, crossing.signs, conditions_at(plan, system, dense, t, dt, theta), strict=True):
+        for direction, sign, g in zip(
+            plan.directions, crossing.signs, conditions_at(plan, system, dense, t, dt, theta), strict=True
+        ):
             value = c.where(_counts(c, direction, sign), c.minimum(value, sign * g), value)
         return value
 
-    width = 4.0 * b.epsilon * c.maximum(c.abs(t), c.abs(dt)) / c.maximum(c.abs(dt), 1e-300 if b.epsilon < 1e-10 else 1e-30)
+    width = (
+        4.0
+        * b.epsilon
+        * c.maximum(c.abs(t), c.abs(dt))
+        / c.maximum(c.abs(dt), 1e-300 if b.epsilon < 1e-10 else 1e-30)
+    )
     theta = bracketed_root(b, least, crossing.low, crossing.high, width)
     residuals = conditions_at(plan, system, dense, t, dt, theta)
     happened = tuple(
@@ -114,7 +125,9 @@ def bracketed_root(b, function, low, high, width) -> Any:
         x1, f1 = x, f
         xi, phi = divide(x1 - x2, x3 - x2), divide(f1 - f2, f3 - f2)
         smooth = c.logical_and(phi * phi < xi, (1.0 - phi) * (1.0 - phi) < 1.0 - xi)
-        inverse = divide(f1, f2 - f1) * divide(f3, f2 - f3) + divide(x3 - x1, x2 - x1) * divide(f1, f3 - f1) * divide(f2, f3 - f2)
+        inverse = divide(f1, f2 - f1) * divide(f3, f2 - f3) + divide(x3 - x1, x2 - x1) * divide(
+            f1, f3 - f1
+        ) * divide(f2, f3 - f2)
         margin = c.minimum(b.real(0.5), divide(0.5 * width, c.abs(x2 - x1)))
         step = c.where(smooth, c.minimum(c.maximum(inverse, margin), 1.0 - margin), b.real(0.5))
         return x1, f1, x2, f2, x3, f3, step

@@ -25,7 +25,11 @@ class Integrator:
 
     def __init__(self, problem: Any, stepper: Any, backend: Any, options: Options):
         if options.saveat is not None or options.dense:
-            raise InputError("saveat", "an integrator that is stepped by hand saves nothing.", "Read integrator.y, or use ev.solve.")
+            raise InputError(
+                "saveat",
+                "an integrator that is stepped by hand saves nothing.",
+                "Read integrator.y, or use ev.solve.",
+            )
         if backend.traced:
             raise InputError("backend", "a solve can't be stepped by hand inside a JAX transformation.")
         self._run = Run(problem, stepper, backend, options, keep=True, by_hand=True)
@@ -38,9 +42,11 @@ class Integrator:
         if y0 is not None:
             changes |= {"q0": y0[0], "v0": y0[1]} if hasattr(run.problem, "q0") else {"y0": y0}
         if changes:
-            self._run = run = Run(run.problem.replace(**changes), run.stepper, run.backend, run.options, keep=True, by_hand=True)
+            self._run = run = Run(
+                run.problem.replace(**changes), run.stepper, run.backend, run.options, keep=True, by_hand=True
+            )
         self._inputs = run.inputs
-        self._end = run.backend.pick(run.inputs.stops, run.backend.integer(run.plan.n_stops - 1))
+        self._end = run.backend.pick(run.inputs.stops, run.plan.n_stops - 1)
         # No step is tried yet: the state is the start's.
         self._state = run.begin(self._inputs, run.backend.integer(0), self._end)
 
@@ -102,7 +108,10 @@ class Integrator:
 
     def _require_running(self) -> None:
         if int(self._state.march.status) != RUNNING:
-            raise SolveError(f"the integrator has ended at t = {self.t:.6g}: {self.status.advice} Call reinit() to start again.", self.solution)
+            raise SolveError(
+                f"the integrator has ended at t = {self.t:.6g}: {self.status.advice} Call reinit() to start again.",
+                self.solution,
+            )
 
     def _require_ok(self) -> None:
         if self.status is not Status.RUNNING and not self.status.ok:

@@ -38,7 +38,9 @@ class Interpolation:
         run, b = self.run, self.run.backend
         traced = b.traced or hasattr(t, "aval") and not hasattr(t, "addressable_shards")
         if traced and self.steps is None:
-            raise InputError("t", "the steps were not kept.", "Solve with dense=True, or name the times in saveat=.")
+            raise InputError(
+                "t", "the steps were not kept.", "Solve with dense=True, or name the times in saveat=."
+            )
         times = b.host(t)
         many = bool(times.shape)
         flat = times if many else times[None]
@@ -47,7 +49,9 @@ class Interpolation:
             values = self._saved(flat) if self.steps is None else None
             if values is not None:
                 return values if many else tree_map(lambda leaf: leaf[0, ...], values)
-        value = b.program(_Inside(run.stepper, run.options.save is not None, b), run.functions, run.examples(self.inputs))
+        value = b.program(
+            _Inside(run.stepper, run.options.save is not None, b), run.functions, run.examples(self.inputs)
+        )
         values = b.evaluate(lambda *step: value(self.inputs, *step), self.steps, flat, self.inputs.direction)
         if run.options.save is None:
             values = run.model.packing.unpack(b, values, lead=1)
@@ -67,7 +71,11 @@ class Interpolation:
         for time in np.asarray(times, dtype=float):
             near = np.flatnonzero(np.abs(saved - time) <= 1e-12 * max(1.0, abs(time)))
             if near.size == 0:
-                raise InputError("t", f"{time} is not one of the saved times, and the steps were not kept.", "Solve with dense=True.")
+                raise InputError(
+                    "t",
+                    f"{time} is not one of the saved times, and the steps were not kept.",
+                    "Solve with dense=True.",
+                )
             index.append(int(near[-1]))
         return tree_map(lambda leaf: b.xp.stack([leaf[i, ...] for i in index]), self.y)
 
@@ -79,7 +87,9 @@ class _Inside:
         self.stepper, self.saves, self.backend = stepper, saves, backend
         self.key = ("inside", stepper, saves)
 
-    def __call__(self, functions: Any, inputs: Any, t: Any, start: Any, length: Any, record: Any, params: Any) -> Any:
+    def __call__(
+        self, functions: Any, inputs: Any, t: Any, start: Any, length: Any, record: Any, params: Any
+    ) -> Any:
         system = System(self.backend, functions, params, inputs.rtol, inputs.atol, inputs.nonnegative)
         dense = stages(self.stepper, system, start, length, record)
         y = self.stepper.interpolate(system, dense, (t - start) / length)

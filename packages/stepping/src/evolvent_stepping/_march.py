@@ -45,10 +45,12 @@ def begin(plan: Plan, system: Any, inputs: Inputs) -> March:
 
 
 def _is_derivative(cache: Any, y: Any) -> bool:
-    return type(cache) is type(y) and getattr(cache, "shape", None) == y.shape
+    return not isinstance(cache, tuple) and getattr(cache, "shape", None) == y.shape
 
 
-def march(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, save: Any, limit: Any, value: Any) -> March:
+def march(
+    plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, save: Any, limit: Any, value: Any
+) -> March:
     """Step until `target` is hit, the time `save` is passed, an event is seen, or `limit` steps were tried."""
     b = system.backend
     c = b.control
@@ -61,7 +63,7 @@ def march(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, save: 
         going = c.logical_and(going, m.accepted + m.rejected < limit)
         if plan.directions:
             going = c.logical_and(going, c.logical_not(m.crossing.pending))
-        if plan.logs and not getattr(b, "unbounded", False):
+        if plan.logs and not b.unbounded:
             going = c.logical_and(going, m.logged < plan.capacity)
         return going
 
@@ -88,7 +90,9 @@ def attempt(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, valu
 
     if plan.adaptive:
         accepted = c.logical_and(error <= 1.0, c.logical_not(outside))
-        factor, memory = plan.control.factor(b, c.where(outside, b.real(1e10), error), plan.error_order, m.memory, accepted)
+        factor, memory = plan.control.factor(
+            b, c.where(outside, b.real(1e10), error), plan.error_order, m.memory, accepted
+        )
         if step.factor is not None:
             factor = c.where(c.isfinite(error), step.factor, b.real(plan.control.smallest))
         length = c.abs(h)
@@ -127,7 +131,11 @@ def attempt(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, valu
     if step.retry is not None:
         stayed = stayed._replace(cache=step.retry)
     if plan.directions:
-        crossing = b.cond(accepted, lambda: first_crossing(plan, system, step.dense, m.t, h, m.crossing.signs, b.real(0.0)), lambda: m.crossing)
+        crossing = b.cond(
+            accepted,
+            lambda: first_crossing(plan, system, step.dense, m.t, h, m.crossing.signs, b.real(0.0)),
+            lambda: m.crossing,
+        )
         tried, stayed = tried._replace(crossing=crossing), stayed._replace(crossing=crossing)
     if plan.logs:
         when = c.logical_and(accepted, c.logical_not(crossing.pending)) if plan.directions else accepted
@@ -141,7 +149,9 @@ def judge(plan: Plan, system: Any, inputs: Inputs, m: March, step: Any, t1: Any)
     b, c = system.backend, system.backend.control
     y1 = step.y
     if plan.adaptive:
-        norm = plan.stepper.error_norm(system, b.stop_gradient(step.error), b.stop_gradient(m.y), b.stop_gradient(y1))
+        norm = plan.stepper.error_norm(
+            system, b.stop_gradient(step.error), b.stop_gradient(m.y), b.stop_gradient(y1)
+        )
     else:
         norm = b.rms(b.stop_gradient(y1))
     if plan.guarded == "":
@@ -163,4 +173,6 @@ def record_step(plan: Plan, system: Any, m: March, when: Any, value: Any) -> Mar
         points = b.put(points, m.logged, (m.t, value(m.t, m.y, system.params)), when)
     if plan.dense:
         steps = b.put(steps, m.logged, (m.start, m.length, m.record, system.params), when)
-    return m._replace(log=(points, steps), logged=m.logged + b.control.where(when, b.integer(1), b.integer(0)))
+    return m._replace(
+        log=(points, steps), logged=m.logged + b.control.where(when, b.integer(1), b.integer(0))
+    )

@@ -46,8 +46,8 @@ class Model:
         leaves, structure = flatten(state)
         arrays = [b.initial(leaf, "y0") for leaf in leaves]
         dtype = b.xp.result_type(*(array.dtype for array in arrays))
-        flat = [b.xp.reshape(b.xp.astype(array, dtype), (-1,)) for array in arrays]
-        return b.xp.concat(flat, axis=0), Packing(arrays, structure)
+        flat = [b.xp.reshape(b.xp.astype(array, dtype), (-1, *b.lanes)) for array in arrays]
+        return b.xp.concat(flat, axis=0), Packing(arrays, structure, len(b.lanes))
 
     def params(self, leaves: tuple[Any, ...]) -> Any:
         """Rebuild the user's parameters of their passed leaves."""
@@ -64,7 +64,9 @@ class Model:
         """Split parameters of the problem's structure into the leaves that are passed."""
         leaves, structure = flatten(params)
         if structure != self.params_structure:
-            raise InputError(what, f"params must keep their structure, {self.params_structure}, got {structure}.")
+            raise InputError(
+                what, f"params must keep their structure, {self.params_structure}, got {structure}."
+            )
         return tuple(self._passed(leaves[i]) for i in self.dynamic)
 
     def functions(self, save: Callable[..., Any] | None) -> dict[str, Callable[..., Any]]:
@@ -128,7 +130,11 @@ class Model:
             return isinstance(value[0], tuple) and flatten(value[1])[1] == self.params_structure
         if self.packing.structure is None:
             first = value[0]
-            return isinstance(first, list | tuple) or (is_array(first) and first.shape != ()) or self.y0.shape == ()
+            return (
+                isinstance(first, list | tuple)
+                or (is_array(first) and first.shape != ())
+                or self.y0.shape == ()
+            )
         return flatten(value)[1] != self.packing.structure
 
     @property

@@ -84,14 +84,20 @@ def save_times(b: Any, saveat: Any, t0: Any, t1: Any) -> Any:
     if isinstance(saveat, int | float | np.number):
         if not saveat > 0.0 or not np.isfinite(saveat):
             raise InputError("saveat", f"a spacing must be positive, got {saveat!r}.")
-        if b.traced and not isinstance(t0, float):
-            raise InputError("saveat", "a spacing needs a span of known length, and this one is being traced.", "Give the times.")
+        if b.traced and not isinstance(t0, float | np.floating):
+            raise InputError(
+                "saveat",
+                "a spacing needs a span of known length, and this one is being traced.",
+                "Give the times.",
+            )
         count = int(np.floor(abs(t1 - t0) / saveat * (1.0 + 1e-12)))
         return t0 + np.sign(t1 - t0) * saveat * np.arange(count + 1)
     times = b.host(saveat)
     if len(times.shape) != 1 or times.shape[0] == 0:
-        raise InputError("saveat", f"must be a one-dimensional array of times, got shape {tuple(times.shape)}.")
-    if isinstance(times, np.ndarray) and isinstance(t0, float):
+        raise InputError(
+            "saveat", f"must be a one-dimensional array of times, got shape {tuple(times.shape)}."
+        )
+    if isinstance(times, np.ndarray) and isinstance(t0, float | np.floating):
         _check_times("saveat", times, t0, t1)
     return times
 
@@ -101,29 +107,41 @@ def _check_times(name: str, times: np.ndarray, t0: float, t1: float) -> None:
     if not np.all(np.isfinite(times)):
         raise InputError(name, f"has NaN or infinite entries: {times!r}.")
     if np.any(np.diff(times) * forward < 0.0):
-        raise InputError(name, "must be sorted in the direction of t_span.", f"Give np.sort(...){'[::-1]' if forward < 0 else ''}.")
+        raise InputError(
+            name,
+            "must be sorted in the direction of t_span.",
+            f"Give np.sort(...){'[::-1]' if forward < 0 else ''}.",
+        )
     outside = times[((times - t0) * forward < 0.0) | ((times - t1) * forward > 0.0)]
     if outside.size:
         raise InputError(name, f"{outside[0]!r} lies outside t_span = ({t0}, {t1}).")
 
 
-def stop_times(b: Any, model: Model, options: Options, t0: Any, t1: Any) -> tuple[Any, np.ndarray, np.ndarray]:
+def stop_times(
+    b: Any, model: Model, options: Options, t0: Any, t1: Any
+) -> tuple[Any, np.ndarray, np.ndarray]:
     """All times to step onto, in order, the end last: with the dose given at each (-1 for none) and whether f jumps there."""
     entries = [(t, -1, True) for t in _times("discontinuities", model.problem.discontinuities)]
     entries += [(t, -1, False) for t in _times("t_stops", options.t_stops)]
     for i, dose in enumerate(model.doses):
         entries += [(t, i, False) for t in _times("times", dose.times)]
-    if not isinstance(t0, float):
+    if not isinstance(t0, float | np.floating):
         return _stops_of_many(b, entries, t0, t1)
     forward = 1.0 if t1 > t0 else -1.0
-    inside = [e for e in entries if forward * (e[0] - t0) > 0.0 and forward * (t1 - e[0]) >= 0.0 or (e[0] == t0 and e[1] >= 0)]
+    inside = [
+        e
+        for e in entries
+        if forward * (e[0] - t0) > 0.0 and forward * (t1 - e[0]) >= 0.0 or (e[0] == t0 and e[1] >= 0)
+    ]
     inside.sort(key=lambda e: (forward * e[0], not e[2]))
     inside.append((t1, -1, False))
     times, doses, fresh = zip(*inside, strict=True)
     return np.asarray(times), np.asarray(doses, dtype=np.int32), np.asarray(fresh)
 
 
-def _stops_of_many(b: Any, entries: list[tuple[float, int, bool]], t0: Any, t1: Any) -> tuple[Any, np.ndarray, np.ndarray]:
+def _stops_of_many(
+    b: Any, entries: list[tuple[float, int, bool]], t0: Any, t1: Any
+) -> tuple[Any, np.ndarray, np.ndarray]:
     """The same where spans differ, or are traced: what lies outside a span becomes a plain stop at its nearer end."""
     xp = b.tables
     entries = sorted(entries, key=lambda e: (e[0], not e[2]))

@@ -21,7 +21,10 @@ def start(plan: Plan, system: Any, inputs: Inputs, value: Any) -> State:
     if plan.logs:
         # The first point has no step: its place among the steps is taken by one of no length.
         entry, step = (m.t, value(m.t, m.y, system.params)), (m.t, 0.0 * m.length, m.record, system.params)
-        log = (b.buffer(plan.capacity, entry) if plan.save == "steps" else (), b.buffer(plan.capacity, step) if plan.dense else ())
+        log = (
+            b.buffer(plan.capacity, entry) if plan.save == "steps" else (),
+            b.buffer(plan.capacity, step) if plan.dense else (),
+        )
         m = record_step(plan, system, m._replace(log=log, length=0.0 * m.length), b.boolean(True), value)
     if plan.save == "times":
         entry = (m.t, value(m.t, m.y, system.params))
@@ -43,11 +46,13 @@ def _dose_at_start(plan: Plan, b: Any, inputs: Inputs) -> Any:
     return b.control.logical_and(b.pick(inputs.stops, zero) == inputs.t0, b.pick(inputs.doses, zero) >= 0)
 
 
-def advance(plan: Plan, system: Any, inputs: Inputs, state: State, value: Any, limit: Any, horizon: Any) -> State:
+def advance(
+    plan: Plan, system: Any, inputs: Inputs, state: State, value: Any, limit: Any, horizon: Any
+) -> State:
     """Go on until the solve has ended, `limit` steps were tried in all, a record is full or `horizon` is reached."""
     b, c = system.backend, system.backend.control
     direction = inputs.direction
-    bounded = not getattr(b, "unbounded", False)
+    bounded = not b.unbounded
 
     def goes_on(s: State) -> Any:
         m = s.march
@@ -70,7 +75,9 @@ def advance(plan: Plan, system: Any, inputs: Inputs, state: State, value: Any, l
         s = s._replace(march=m)
         return b.guarded(lambda s: settle(plan, sys, inputs, s, value, target, save), s)
 
-    return b.while_loop(goes_on, body, state, max_iterations=plan.n_saves + plan.n_stops + plan.max_steps, resumable=True)
+    return b.while_loop(
+        goes_on, body, state, max_iterations=plan.n_saves + plan.n_stops + plan.max_steps, resumable=True
+    )
 
 
 def _short_of(plan: Plan, b: Any, inputs: Inputs, s: State, stop: Any) -> Any:
@@ -111,7 +118,9 @@ def settle(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any, target
         s = b.cond(m.crossing.pending, lambda s: _narrowed(plan, system, s), lambda s: s, s)
         m = s.march
         event_time = m.start + m.crossing.low * m.length
-        due = c.logical_and(due, c.logical_or(c.logical_not(m.crossing.pending), inputs.direction * (event_time - save) > 0.0))
+        due = c.logical_and(
+            due, c.logical_or(c.logical_not(m.crossing.pending), inputs.direction * (event_time - save) > 0.0)
+        )
     return b.cond(due, lambda s: put_save(plan, system, inputs, s, value, save), other, s)
 
 
@@ -147,14 +156,18 @@ def pass_stop(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any) -> 
         which = b.pick(inputs.doses, s.stop)
         given = tuple(which == i for i in range(plan.n_doses))
         for i, now in enumerate(given):
-            y, params = b.cond(now, lambda y, p, i=i: system.functions[f"dose{i}"](m.t, y, p), lambda y, p: (y, p), y, params)
+            y, params = b.cond(
+                now, lambda y, p, i=i: system.functions[f"dose{i}"](m.t, y, p), lambda y, p: (y, p), y, params
+            )
         fresh = c.logical_or(fresh, which >= 0)
         marks = tuple(b.boolean(False) for _ in plan.directions) + given
         s = s._replace(
             happened=b.put(s.happened, s.happenings, (m.t, m.y, marks), which >= 0),
             happenings=s.happenings + c.where(which >= 0, b.integer(1), b.integer(0)),
         )
-    m = b.cond(fresh, lambda m: restart(plan, system.with_params(params), m, y, value, params), lambda m: m, m)
+    m = b.cond(
+        fresh, lambda m: restart(plan, system.with_params(params), m, y, value, params), lambda m: m, m
+    )
     stop = s.stop + b.integer(1)
     over = stop >= plan.n_stops
     m = m._replace(status=c.where(over, b.integer(Status.SUCCESS), m.status))
@@ -168,7 +181,9 @@ def restart(plan: Plan, system: Any, m: Any, y: Any, value: Any, params: Any) ->
     cache = plan.stepper.start(system, m.t, y)
     m = m._replace(y=y, cache=cache, memory=plan.control.start(b), calls=m.calls + (system.calls - before))
     if plan.directions:
-        m = m._replace(crossing=m.crossing._replace(signs=signs_at(b, system.functions["conditions"](m.t, y, params))))
+        m = m._replace(
+            crossing=m.crossing._replace(signs=signs_at(b, system.functions["conditions"](m.t, y, params)))
+        )
     if plan.logs:
         # Both sides of a jump are saved; the record of the step before belongs to its left.
         stand = m._replace(start=m.t, length=0.0 * m.length)
@@ -188,7 +203,9 @@ def pass_event(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any) ->
     late = None
     if b.differentiates:
         late, y = moved_to_crossing(plan, system, t, y, happened)
-    counts = tuple(n + c.where(now, b.integer(1), b.integer(0)) for n, now in zip(s.counts, happened, strict=True))
+    counts = tuple(
+        n + c.where(now, b.integer(1), b.integer(0)) for n, now in zip(s.counts, happened, strict=True)
+    )
     ends = b.boolean(False)
     for number, n, now in zip(plan.terminal, counts, happened, strict=True):
         if number:
@@ -196,10 +213,15 @@ def pass_event(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any) ->
     marks = happened + tuple(b.boolean(False) for _ in range(plan.n_doses))
     s = s._replace(
         counts=counts,
-        happened=b.put(s.happened, s.happenings, (t if late is None else t + late, y, marks), b.boolean(True)),
+        happened=b.put(
+            s.happened, s.happenings, (t if late is None else t + late, y, marks), b.boolean(True)
+        ),
         happenings=s.happenings + b.integer(1),
     )
-    crossed = tuple(c.where(now, -old, old) for old, now in zip(m.crossing.signs, happened, strict=True))
+    crossed = tuple(
+        c.where(now, -old, c.where(new == 0.0, old, new))
+        for old, now, new in zip(m.crossing.signs, happened, map(b.control.sign, residuals), strict=True)
+    )
     changes = ends
     for has_effect, now in zip(plan.effects, happened, strict=True):
         if has_effect:
@@ -230,7 +252,11 @@ def with_effects(plan, system, s, t, y, late, happened, residuals, crossed, ends
     for i, has_effect in enumerate(plan.effects):
         if has_effect:
             after, params = b.cond(
-                happened[i], lambda y, p, i=i: system.functions[f"effect{i}"](time, y, p), lambda y, p: (y, p), after, params
+                happened[i],
+                lambda y, p, i=i: system.functions[f"effect{i}"](time, y, p),
+                lambda y, p: (y, p),
+                after,
+                params,
             )
     changed = system.with_params(params)
     if late is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
-from evolvent import Algorithm, ODEProblem
+from evolvent import Algorithm, ODEProblem, SecondOrderODEProblem
 
 from ._hermite import hermite
 from ._options import Options
@@ -51,7 +51,7 @@ class Stepper(Algorithm):
     ``if``. States are arrays of the data plane: combine them by `System.combine`.
     """
 
-    problem_types: ClassVar[tuple[type, ...]] = (ODEProblem,)
+    problem_types: ClassVar[tuple[type, ...]] = (ODEProblem, SecondOrderODEProblem)
     order: int
     error_order: int | None = None
     dense_order: int = 3

@@ -19,7 +19,15 @@ class System:
         How often f was called from Python.
     """
 
-    def __init__(self, backend: Any, functions: dict[str, Callable[..., Any]], params: Any, rtol: Any, atol: Any, nonnegative: Any = None):
+    def __init__(
+        self,
+        backend: Any,
+        functions: dict[str, Callable[..., Any]],
+        params: Any,
+        rtol: Any,
+        atol: Any,
+        nonnegative: Any = None,
+    ):
         self.backend = backend
         self.functions = functions
         self.params = params
@@ -43,7 +51,9 @@ class System:
             y = self.clipped(y)
         if self._f is not None:
             return self._f(t, y, self.params)
-        return self.backend.xp.stack([y[1, ...], self.functions["acceleration"](t, y[0, ...], y[1, ...], self.params)])
+        return self.backend.xp.stack(
+            [y[1, ...], self.functions["acceleration"](t, y[0, ...], y[1, ...], self.params)]
+        )
 
     def acceleration(self, t, q, v) -> Any:
         """The acceleration of a second-order problem, an array like q."""
@@ -57,5 +67,4 @@ class System:
 
     def scaled_norm(self, error, y0, y1) -> Any:
         """Root mean square of ``error / (atol + rtol * max(|y0|, |y1|))``, a data-plane scalar."""
-        xp = self.backend.xp
-        return self.backend.rms(error / (self.atol + self.rtol * xp.maximum(xp.abs(y0), xp.abs(y1))))
+        return self.backend.scaled_norm(error, y0, y1, self.rtol, self.atol)

@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 from evolvent import InputError, Status
-from evolvent.trees import tree_map
 
 from ._state import RUNNING, March, State
 
@@ -31,7 +30,14 @@ class Watch:
         self.error: BaseException | None = None
         self.stopped: int | None = None
         self.began = self.last = time.monotonic()
-        self.slice = 64 if (options.wall_time or options.progress) else getattr(self.backend, "slice", self.plan.max_steps)
+        watched = options.wall_time or options.progress
+        self.slice = (
+            self.plan.max_steps
+            if self.backend.traced
+            else 64
+            if watched
+            else self.backend.slice or self.plan.max_steps
+        )
         self.bar = _progress_bar() if options.progress else None
         self.called = 0
 
@@ -61,7 +67,8 @@ class Watch:
         if self.on_step is not None and not self._called_back(state):
             self.stopped = Status.STOPPED
             return False
-        if not self.backend.most(state.march.status == RUNNING) or self._steps(state) >= self.plan.max_steps:
+        m = state.march
+        if not self.backend.most((m.status == RUNNING) & (m.accepted + m.rejected < self.plan.max_steps)):
             return False
         if self.wall_time is not None and time.monotonic() - self.began > self.wall_time:
             self.stopped = Status.WALL_TIME
@@ -78,26 +85,22 @@ class Watch:
         return not self.on_step(self.backend.time(state.march.t, state.march.y), y)
 
     def _show(self, state: State) -> None:
-        done = abs(float(state.march.t) - float(self.inputs.t0)) / abs(float(self.inputs.span))
+        done = 1.0 - self.backend.most(abs(self.inputs.t0 + self.inputs.direction * self.inputs.span - state.march.t) / self.inputs.span)
         self.bar.update(round(100.0 * done, 2) - self.bar.n)
 
     def emptied(self, state: State) -> State:
         """Take what full records hold out of a state; records that grow stay as they are."""
         b, plan = self.backend, self.plan
-        if getattr(b, "unbounded", False):
+        if b.unbounded:
             return state
         zero = b.integer(0)
         if plan.logs and int(state.march.logged) >= plan.capacity:
-            self.chunks.append((self._copied(state.march.log, state.march.logged), None))
+            self.chunks.append((b.trimmed(state.march.log, state.march.logged), None))
             state = state._replace(march=state.march._replace(logged=zero))
         if plan.happens and int(state.happenings) >= plan.max_events:
-            self.chunks.append((None, self._copied(state.happened, state.happenings)))
+            self.chunks.append((None, b.trimmed(state.happened, state.happenings)))
             state = state._replace(happenings=zero)
         return state
-
-    def _copied(self, record: Any, count: Any) -> Any:
-        n = int(count)
-        return tree_map(lambda x: x[:n], record)
 
     def rescued(self, error: BaseException, state: State | None) -> State | None:
         """Put the last good state together again after an exception inside the loops."""
@@ -106,7 +109,11 @@ class Watch:
         whole = next((carry for carry in reached if isinstance(carry, State)), state)
         state = whole if march is None or whole is None else whole._replace(march=march)
         foreseen = isinstance(error, KeyboardInterrupt) or hasattr(error, "evolvent_function")
-        if state is None or not foreseen or (isinstance(error, InputError) and int(state.march.accepted) == 0):
+        if (
+            state is None
+            or not foreseen
+            or (isinstance(error, InputError) and int(state.march.accepted) == 0)
+        ):
             raise error
         self.error = error
         self.stopped = Status.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Status.USER_ERROR

@@ -1,0 +1,5 @@
+"""For authors of drivers: many trajectories at once on any array library."""
+
+from ._lanes import LaneRecord, LanesBackend, lane_of
+
+__all__ = ["LaneRecord", "LanesBackend", "lane_of"]

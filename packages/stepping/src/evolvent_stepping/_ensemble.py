@@ -1,0 +1,157 @@
+"""Ensembles: one driver, every trajectory with its own time, step size and end."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from evolvent import EnsembleSolution, InputError, SolveError, Stats, Status
+from evolvent.lanes import lane_of
+from evolvent.trees import is_array, is_nested, tree_map
+
+from ._driver import Run
+from ._finish import solution_of
+from ._model import Model
+from ._options import Options
+from ._prepare import prepare
+from ._state import Inputs
+from ._watch import Watch
+
+
+def solve_ensemble(problem: Any, stepper: Any, backend: Any, options: Options) -> EnsembleSolution:
+    """Solve all members of an ensemble at once: by the backend's own batching, or in lanes."""
+    if options.on_step is not None:
+        raise InputError("on_step", "is called after a step of one trajectory, and an ensemble steps many.", "Use progress= or wall_time=.")
+    began = time.perf_counter()
+    batch = by_vmap if hasattr(backend, "vmap") else in_lanes
+    run, state, points, counts, member_state = batch(problem, stepper, backend, options)
+    times, values = points
+    m = state.march
+    total = (lambda n: n) if backend.traced else (lambda n: int(np.sum(np.asarray(n))))
+    stats = Stats(
+        n_steps=total(m.accepted + m.rejected),
+        n_accepted=total(m.accepted),
+        n_rejected=total(m.rejected),
+        n_f=total(m.calls),
+        backend=run.backend.label,
+        device=backend.device_label,
+        algorithm=stepper.name,
+        seconds=time.perf_counter() - began,
+    )
+
+    def member(i: int) -> Any:
+        one = member_problem(problem, i)
+        single = Run(one, stepper, backend, options)
+        return solution_of(single, one, single.inputs, member_state(i), Watch(single, single.inputs), stats.seconds)
+
+    y = run.model.packing.unpack(backend, values, lead=2) if options.save is None else values
+    solution = EnsembleSolution(times, y, m.status, stats, counts, member, problem, stepper)
+    return solution if backend.traced else _checked(solution, options.throw)
+
+
+def in_lanes(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple[Any, ...]:
+    """All trajectories by broadcasting, as lanes."""
+    lanes = backend.in_lanes(len(problem))
+    run = Run(many(problem, lanes), stepper, lanes, options, single=Model(problem.problem, backend))
+    watch = Watch(run, run.inputs)
+    with np.errstate(all="ignore"):
+        try:
+            state = run.advance_to_end(run.inputs, watch)
+        finally:
+            watch.close()
+        if watch.error is not None:
+            raise watch.error
+        record = run.record(state)
+        good = np.isin(state.march.status, [Status.SUCCESS, Status.TERMINATED])
+        points, counts = record.together(lanes, good)
+    times, values = points
+    return run, state, (lanes.data_times(times, values), values), counts, lambda i: tree_map(lambda x: lane_of(x, i), state)
+
+
+def by_vmap(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple[Any, ...]:
+    """All trajectories by the backend's own vmap of the whole solve."""
+    fixed = backend.fixed_size()
+    first = member_problem(problem, 0)
+    run = Run(first, stepper, fixed, options)
+
+    def numbers(y0, params, t_span):
+        changes = {name: value for name, value in (("params", params), ("t_span", t_span)) if value is not None}
+        if y0 is not None:
+            changes |= {"q0": y0[0], "v0": y0[1]} if hasattr(first, "q0") else {"y0": y0}
+        return prepare(Model(first.replace(**changes), fixed), stepper, options)[1]
+
+    along = Inputs(*(None,) * len(Inputs._fields))._replace(y0=None if problem.y0 is None else 0, params=None if problem.params is None else 0)
+    if problem.t_span is not None:
+        along = along._replace(t0=0, direction=0, span=0, saves=0, stops=0, doses=0, fresh=0)
+    given = (problem.y0, problem.params, problem.t_span)
+    inputs = backend.vmap(numbers, tuple(None if x is None else 0 for x in given), along)(*(backend.arrays(x, len(problem)) for x in given))
+    program = fixed.program(_Together(run, along), run.functions, run.examples(run.inputs))
+    state, points, counts = program(inputs)
+    return run, state, points, counts, lambda i: fixed.take(state, i)
+
+
+class _Together:
+    """A whole ensemble as one program."""
+
+    def __init__(self, run: Run, along: Any):
+        self.run, self.along = run, along
+        self.key = ("ensemble", run.plan, along)
+
+    def __call__(self, functions: Any, inputs: Any) -> Any:
+        run = self.run
+        return run.backend.vmap(lambda inputs: run.whole(functions, inputs), (self.along,), 0)(inputs)
+
+
+def _checked(solution: EnsembleSolution, throw: bool) -> EnsembleSolution:
+    status = np.asarray(solution.status)
+    failed = [i for i, s in enumerate(status) if not Status(int(s)).ok]
+    if failed and throw:
+        first = Status(int(status[failed[0]]))
+        raise SolveError(f"{len(failed)} of {len(status)} trajectories failed; number {failed[0]}: {first.name}: {first.advice}", solution)
+    return solution
+
+
+def member_problem(problem: Any, i: int) -> Any:
+    """The problem of one trajectory."""
+    changes: dict[str, Any] = {}
+    if problem.y0 is not None:
+        own = _member(problem.y0, i)
+        changes |= {"q0": own[0], "v0": own[1]} if hasattr(problem.problem, "q0") else {"y0": own}
+    if problem.params is not None:
+        changes["params"] = _member(problem.params, i)
+    if problem.t_span is not None:
+        changes["t_span"] = tuple(t[i] if np.shape(t) else t for t in problem.t_span)
+    return problem.problem.replace(**changes)
+
+
+def _member(tree: Any, i: int) -> Any:
+    return np.asarray(tree)[i] if isinstance(tree, list) else tree_map(lambda leaf: leaf[i, ...], tree)
+
+
+def many(problem: Any, lanes: Any) -> Any:
+    """One problem whose arrays hold all the trajectories, in lanes."""
+    inner, xp = problem.problem, lanes.xp
+
+    def array(x):
+        return x if is_array(x) else xp.asarray(x, device=lanes.device)
+
+    def batched(x):
+        return xp.moveaxis(array(x), 0, -1)
+
+    def spread(x):
+        x = array(x)
+        return xp.broadcast_to(xp.expand_dims(x, axis=-1), (*x.shape, *lanes.lanes))
+
+    state, place = (inner.state0, spread) if problem.y0 is None else (problem.y0, batched)
+    changes: dict[str, Any] = {}
+    if hasattr(inner, "q0"):
+        changes |= {"q0": place(state[0]), "v0": place(state[1])}
+    else:
+        changes["y0"] = tree_map(place, state) if is_nested(state) else place(state)
+    if problem.params is not None:
+        changes["params"] = batched(problem.params) if isinstance(problem.params, list) else tree_map(batched, problem.params)
+    if problem.t_span is not None:
+        changes["t_span"] = tuple(np.asarray(t) if isinstance(t, list) else t for t in problem.t_span)
+    return inner.replace(**changes)
