@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import evolvent as ev
-from evolvent_ode import DP5, VCABM, DPRKN8
+from evolvent_ode import DP5, DPRKN8, VCABM
 from evolvent_ode._adams import ROWS, integrals, make_grid, rescaled, updated
 from evolvent_stepping import System
 
@@ -19,7 +19,9 @@ def xp(request):
 def logistic(xp, t_span=(0.0, 5.0)):
     """Growth to saturation with a periodic rate, whose solution is known."""
     y0 = xp.asarray(solved(t_span[0]))
-    return ev.ODEProblem(lambda t, y, p: y * (1.0 - y) * (1.0 + np.cos(float(t))), y0=y0, t_span=t_span)
+    return ev.ODEProblem(
+        lambda t, y, p: y * (1.0 - y) * (1.0 + float(np.cos(float(t)))), y0=y0, t_span=t_span
+    )
 
 
 def solved(t):
@@ -27,7 +29,7 @@ def solved(t):
 
 
 def arenstorf():
-    """The restricted three-body problem on a closed orbit, and its period (Hairer, Norsett & Wanner, II.0)."""
+    """The restricted three-body problem over one period of a closed orbit (Hairer et al., section II.0)."""
     moon = 0.012277471
     earth = 1.0 - moon
 
@@ -79,7 +81,7 @@ def test_arenstorf_orbit_closes_with_half_the_evaluations_of_dp5():
 
 
 def test_pleiades_is_solved_with_half_the_evaluations_of_dp5():
-    """Seven stars with close encounters: the same accuracy as a Nystrom method's reference, cheaper than DP5."""
+    """Seven stars with close encounters: in agreement with a Nystrom method, and cheaper than DP5."""
     reference_problem = ev.SecondOrderODEProblem(
         lambda t, q, v, p: pleiades_forces(q), q0=POSITIONS, v0=VELOCITIES, t_span=(0.0, 3.0)
     )
@@ -120,7 +122,7 @@ def system_of(f):
 
 
 def test_polynomials_up_to_the_order_are_integrated_exactly():
-    """With the history of unequal steps full, predictor and corrector are exact for a polynomial derivative."""
+    """With a full history of unequal steps the predictor is exact for polynomial derivatives."""
     rng = np.random.default_rng(3)
     polynomial = np.polynomial.Polynomial(rng.normal(size=ROWS))
     system, y = system_of(None), np.zeros(1)

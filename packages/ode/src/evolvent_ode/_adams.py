@@ -1,7 +1,7 @@
 """Variable-step Adams formulas on modified divided differences (Hairer, Norsett & Wanner, section III.5).
 
-All is done for every order up to the highest at once, by cumulative sums and products along the first axis of small
-arrays, and then masked by the order in use: few operations, and no branch on a value.
+All is done for every order up to the highest at once, by cumulative sums and products along the first axis of
+small arrays, and then masked by the order in use: few operations, and no branch on a value.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import numpy as np
 
 HIGHEST = 12
 ROWS = HIGHEST + 1  # the corrector of order 13 wants the twelfth difference
-NODES, WEIGHTS = ((x + shift) / 2 for x, shift in zip(np.polynomial.legendre.leggauss(7), (1, 0), strict=True))
+NODES, WEIGHTS = (
+    (x + shift) / 2 for x, shift in zip(np.polynomial.legendre.leggauss(7), (1, 0), strict=True)
+)
 
 
 class Grid(NamedTuple):
@@ -50,8 +52,8 @@ def integrals(system, grid: Grid, ages, dt, theta) -> Any:
     Returns
     -------
     array (ROWS, 1, ..., 1 or lanes)
-        Integral of ``prod_(i<j) (s + ages_i) / (dt + ages_i)`` over ``0 < s < theta * dt``. All factors lie in [0, 1],
-        so that no digits cancel.
+        Integral of ``prod_(i<j) (s + ages_i) / (dt + ages_i)`` over ``0 < s < theta * dt``. All factors lie
+        in [0, 1], so that no digits cancel.
     """
     xp = system.backend.xp
     part = grid.spread(system, theta * dt)

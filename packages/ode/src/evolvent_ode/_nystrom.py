@@ -19,7 +19,7 @@ Row = tuple[float, ...]
 
 @dataclass(frozen=True)
 class NystromInterpolant:
-    """Dense output; ``position[i][j]`` and ``velocity[i][j]`` are the coefficients of ``theta**(j + 1)`` for stage i."""
+    """Dense output: ``position[i][j]`` and ``velocity[i][j]`` belong to ``theta**(j + 1)`` of stage i."""
 
     order: int
     position: tuple[Row, ...]
@@ -144,9 +144,11 @@ class Nystrom(Stepper):
             )
 
     def start(self, system, t, y):
+        """Evaluate the acceleration."""
         return system.acceleration(t, y[0, ...], y[1, ...])
 
     def step(self, system, t, y, dt, cache) -> Step:
+        """Compute the stages, the state at the end and the embedded formula's difference from it."""
         tableau = self.tableau
         q0, v0, k = y[0, ...], y[1, ...], [cache]
         q = q0
@@ -171,6 +173,7 @@ class Nystrom(Stepper):
         return Step(y1, error, k[-1], NystromStages(t, dt, y, tuple(k)))
 
     def interpolate(self, system, dense, theta):
+        """Evaluate the method's own interpolant, or Hermite polynomials where it has none."""
         interpolant = self.tableau.interpolant
         if interpolant is None:
             return quintic(system, dense, theta)

@@ -7,9 +7,10 @@ from functools import cache
 
 import numpy as np
 
-# A tree stands for one derivative of `a`: the sorted tuple of what it is differentiated along. A branch is "c" (the
-# straight line q0 + v0 t, or the time), ("q", tree) or ("v", tree): a correction to the position or to the velocity.
-# The degree of a tree is the power of t that it multiplies in the Taylor series of the acceleration.
+# A tree stands for one derivative of `a`: the sorted tuple of what it is differentiated along. A branch is
+# "c" (the straight line q0 + v0 t, or the time), ("q", tree) or ("v", tree): a correction to the position or
+# to the velocity. The degree of a tree is the power of t that it multiplies in the Taylor series of the
+# acceleration.
 
 
 @cache
@@ -34,7 +35,9 @@ def trees(degree: int, velocity: bool) -> tuple:
     return tuple(forests(degree, 0))
 
 
-def nystrom_residuals(c, a, a_velocity, b, b_velocity, order: int, theta: float = 1.0) -> Iterator[tuple[str, tuple, float]]:
+def nystrom_residuals(
+    c, a, a_velocity, b, b_velocity, order: int, theta: float = 1.0
+) -> Iterator[tuple[str, tuple, float]]:
     """Yield the residual of every condition on positions and velocities at the fraction `theta` of the step.
 
     Parameters
@@ -42,8 +45,8 @@ def nystrom_residuals(c, a, a_velocity, b, b_velocity, order: int, theta: float 
     c : array (s,)
         Nodes.
     a, a_velocity : arrays (s, s)
-        Coefficients of the stages' positions (times dt**2) and velocities (times dt); `a_velocity` None when the
-        acceleration does not depend on the velocity.
+        Coefficients of the stages' positions (times dt**2) and velocities (times dt); `a_velocity` None when
+        the acceleration does not depend on the velocity.
     b, b_velocity : arrays (s,)
         Weights of position and velocity at `theta`.
     order : int
@@ -71,7 +74,11 @@ def nystrom_residuals(c, a, a_velocity, b, b_velocity, order: int, theta: float 
             value, exact = expand(tree, degree)
             yield "velocity", tree, float(b_velocity @ value) - exact * theta ** (degree + 1) / (degree + 1)
             if degree + 2 <= order:
-                yield "position", tree, float(b @ value) - exact * theta ** (degree + 2) / ((degree + 1) * (degree + 2))
+                yield (
+                    "position",
+                    tree,
+                    float(b @ value) - exact * theta ** (degree + 2) / ((degree + 1) * (degree + 2)),
+                )
 
 
 def _degree(tree: tuple) -> int:

@@ -18,9 +18,10 @@ FINE = 4  # entries of the look-up table per unit of the square root of dt * rad
 
 @dataclass(frozen=True, eq=False)
 class RockTable:
-    """The coefficients of one family of methods, a row for each degree, checked for the order of its stability polynomial.
+    """The coefficients of one family of methods, a row for each degree, checked for their order.
 
-    A step of degree m takes m stages of a three-term recurrence, then a small Runge-Kutta method of s stages from there.
+    A step of degree m takes m stages of a three-term recurrence, then a small Runge-Kutta method of s stages
+    from there.
 
     Parameters
     ----------
@@ -31,7 +32,8 @@ class RockTable:
     recurrence : array
         For each degree ``mu_1, mu_2, kappa_2, ..., mu_m, kappa_m``, one after the other.
     a, b, error : arrays (n, s(s-1)/2), (n, s), (n, s + 1)
-        The finishing method, in units of the whole step; the error estimate also has the derivative at the end.
+        The finishing method, in units of the whole step; the error estimate also has the derivative at the
+        end.
 
     Raises
     ------
@@ -94,7 +96,9 @@ def load(name: str, order: int) -> RockTable:
     """Read a table of this package's data."""
     with files(__package__).joinpath("data", f"{name}.npz").open("rb") as file:
         arrays = np.load(file)
-        return RockTable(order, **{key: arrays[key].astype(int) if key == "degrees" else arrays[key] for key in arrays})
+        return RockTable(
+            order, **{key: arrays[key].astype(int) if key == "degrees" else arrays[key] for key in arrays}
+        )
 
 
 class Tables(NamedTuple):
@@ -140,6 +144,7 @@ class Rock(Stabilised):
     data: ClassVar[str]
 
     def advance(self, system, t, y, dt, f0, reach):
+        """Run the recurrence of the smallest degree that `reach` allows, then the finishing method."""
         b, c = system.backend, system.backend.control
         host = load(self.data, self.order)
         tables = control_tables(b, host, self.data)
@@ -155,7 +160,9 @@ class Rock(Stabilised):
             mu, kappa = b.pick(tables.recurrence, at), b.pick(tables.recurrence, at + 1)
             f = system.f(t + s.c * dt, s.newer)
             newest = system.combine(None, 1.0, (mu * dt, 1.0 + kappa, -kappa), (f, s.newer, s.older))
-            return Recurrence(s.i + b.integer(1), newest, s.newer, mu + (1.0 + kappa) * s.c - kappa * s.c_older, s.c)
+            return Recurrence(
+                s.i + b.integer(1), newest, s.newer, mu + (1.0 + kappa) * s.c - kappa * s.c_older, s.c
+            )
 
         s = b.while_loop(lambda s: s.i <= degree, stage, first, max_iterations=int(host.degrees[-1]))
         k: list[Any] = []

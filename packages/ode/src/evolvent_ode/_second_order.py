@@ -19,8 +19,8 @@ class Quintic(NamedTuple):
 def quintic(system, dense: Quintic, theta):
     """Evaluate at the fraction `theta`: the quintic Hermite polynomial for q, the cubic one for v.
 
-    The derivative of the quintic would be one order better for v, but it divides q1 - q0 by dt: in float32, and for
-    far away positions, its rounding errors would be visible.
+    The derivative of the quintic would be one order better for v, but it divides q1 - q0 by dt: in float32,
+    and for far away positions, its rounding errors would be visible.
     """
     dt, (q0, v0), (q1, v1) = (
         dense.dt,

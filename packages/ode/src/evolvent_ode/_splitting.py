@@ -73,9 +73,9 @@ class Composition:
 class Splitting(Stepper):
     """A symplectic method for q'' = a(t, q); a subclass is its `composition` and a docstring.
 
-    The acceleration must not depend on the velocity: it is then a function of position and time alone, and each kick
-    and each drift is an exact Hamiltonian flow. The step size stays fixed, without which the long-term behaviour is lost.
-    The cache is the acceleration at the step's start.
+    The acceleration must not depend on the velocity: it is then a function of position and time alone, and
+    each kick and each drift is an exact Hamiltonian flow. The step size stays fixed, without which the
+    long-term behaviour is lost. The cache is the acceleration at the step's start.
     """
 
     problem_types = (SecondOrderODEProblem,)
@@ -89,9 +89,11 @@ class Splitting(Stepper):
             cls.dense_order = min(cls.order, 3)
 
     def start(self, system, t, y):
+        """Evaluate the acceleration."""
         return system.acceleration(t, y[0, ...], y[1, ...])
 
     def step(self, system, t, y, dt, cache) -> Step:
+        """Kick and drift in turn; the last acceleration is the next step's first."""
         composition = self.composition
         q, v, a, elapsed = y[0, ...], y[1, ...], cache, 0.0
         v = system.combine(v, dt, composition.kicks[:1], (a,))
@@ -105,4 +107,5 @@ class Splitting(Stepper):
         return Step(y1, None, a, Quintic(t, dt, y, y1, cache, a))
 
     def interpolate(self, system, dense, theta):
+        """Evaluate Hermite polynomials."""
         return quintic(system, dense, theta)

@@ -40,8 +40,9 @@ class Stabilised(Stepper):
     Parameters
     ----------
     spectral_radius : callable, optional
-        ``spectral_radius(t, y, params)`` gives an upper bound of the absolute values of the Jacobian's eigenvalues, a
-        scalar; without it the power method estimates one every 25 steps, and after a rejected step.
+        ``spectral_radius(t, y, params)`` gives an upper bound of the absolute values of the Jacobian's
+        eigenvalues, a scalar; without it the power method estimates one every 25 steps, and after a rejected
+        step.
     """
 
     spectral_radius: Callable[..., Any] | None = None
@@ -51,19 +52,23 @@ class Stabilised(Stepper):
     user_functions: ClassVar[tuple[str, ...]] = ("spectral_radius",)
 
     def start(self, system, t, y):
+        """Evaluate the derivative; the spectral radius is still to be found."""
         b = system.backend
         return Spectrum(system.f(t, y), _chirp(b, y), b.real(0.0), b.integer(INTERVAL))
 
     @abstractmethod
     def advance(self, system, t, y, dt, f0, reach) -> tuple[Any, Any, Any, Any]:
-        """Take one step that is stable for eigenvalues down to ``-reach / abs(dt)``: y1, f1, error, calls of f."""
+        """Take one step, stable for eigenvalues down to ``-reach / abs(dt)``: y1, f1, error, calls of f."""
 
     def step(self, system, t, y, dt, cache) -> Step:
+        """Estimate the spectral radius where that is due, then take one step."""
         b, c = system.backend, system.backend.control
         if self.spectral_radius is None:
             stale = cache.age >= INTERVAL
             known = (cache.direction, cache.radius, b.integer(0))
-            direction, radius, spent = b.cond(stale, lambda: _power_method(system, t, y, cache), lambda: known)
+            direction, radius, spent = b.cond(
+                stale, lambda: _power_method(system, t, y, cache), lambda: known
+            )
             age = c.where(stale, b.integer(0), cache.age)
         else:
             function = system.functions.get("spectral_radius", self.spectral_radius)
@@ -74,12 +79,21 @@ class Stabilised(Stepper):
         y1, f1, error, calls = self.advance(system, t, y, dt, cache.derivative, reach)
         following = Spectrum(f1, direction, radius, age + b.integer(1))
         # Perhaps the estimate was to blame for a rejection, unless it was made just now.
-        retry = Spectrum(cache.derivative, direction, radius, c.where(age == 0, b.integer(1), b.integer(INTERVAL)))
-        return Step(y1, error, following, Hermite(t, dt, y, y1, cache.derivative, f1), retry=retry, work=(spent + calls,))
+        retry = Spectrum(
+            cache.derivative, direction, radius, c.where(age == 0, b.integer(1), b.integer(INTERVAL))
+        )
+        return Step(
+            y1,
+            error,
+            following,
+            Hermite(t, dt, y, y1, cache.derivative, f1),
+            retry=retry,
+            work=(spent + calls,),
+        )
 
 
 def _chirp(b, y):
-    """A direction with something of every eigenvector in it, which smooth initial states and derivatives lack."""
+    """A direction with something of every eigenvector in it, unlike smooth states and derivatives."""
     xp = b.xp
     ones = xp.ones_like(xp.abs(y))
     phase = 0.0 * ones

@@ -9,13 +9,27 @@ from ._nystrom import Nystrom, NystromInterpolant, NystromTableau
 
 R = sqrt(8581.0)
 B = (329 / 4212, 0.0, (84119543 + 366727 * R) / 409622616, (84119543 - 366727 * R) / 409622616, 200 / 17901)
-B_VELOCITY = (329 / 4212, 0.0, (389225579 + 96856 * R) / 1024056540, (389225579 - 96856 * R) / 1024056540, 2000 / 17901, 1 / 20)
+B_VELOCITY = (
+    329 / 4212,
+    0.0,
+    (389225579 + 96856 * R) / 1024056540,
+    (389225579 - 96856 * R) / 1024056540,
+    2000 / 17901,
+    1 / 20,
+)
 LOW = ((2701 + 23 * R) / 4563, -(9829 + 131 * R) / 9126, 5 * (1798 + 17 * R) / 9126, 0.0, 0.0)
-LOW_VELOCITY = (115 / 2106, 0.0, (84119543 + 366727 * R) / 256014135, (84119543 - 366727 * R) / 256014135, 6950 / 17901, -1 / 10)
+LOW_VELOCITY = (
+    115 / 2106,
+    0.0,
+    (84119543 + 366727 * R) / 256014135,
+    (84119543 - 366727 * R) / 256014135,
+    6950 / 17901,
+    -1 / 10,
+)
 
 
 def _middle(r: float) -> tuple[float, ...]:
-    """Coefficients of ``theta, ..., theta**4`` over 22529243880 for the third stage; for the fourth, r is negative."""
+    """Coefficients of ``theta, ..., theta**4`` for the third stage; for the fourth, r is negative."""
     return (
         18 * (81356461 + 25954829 * r) / 22529243880,
         (22190560391 - 1109665151 * r) / 22529243880,
@@ -39,13 +53,13 @@ ROWS = (
 class DPRKN6(Nystrom):
     """Adaptive Nystrom 6(4) pair for q'' = a(t, q): the first choice for smooth motion without friction.
 
-    Order 6, five accelerations a step (first same as last), free fifth-order dense output. The acceleration must not depend
-    on the velocity.
+    Order 6, five accelerations a step (first same as last), free fifth-order dense output. The acceleration
+    must not depend on the velocity.
 
     References
     ----------
-    J. R. Dormand, P. J. Prince, Runge-Kutta-Nystrom triples, Computers & Mathematics with Applications 13 (1987)
-    937-949, doi:10.1016/0898-1221(87)90066-6.
+    J. R. Dormand, P. J. Prince, Runge-Kutta-Nystrom triples, Computers & Mathematics with Applications 13
+    (1987) 937-949, doi:10.1016/0898-1221(87)90066-6.
 
     Examples
     --------

@@ -11,8 +11,8 @@ from ._splitting import Composition, Splitting
 class KahanLi8(Splitting):
     """Kahan and Li's composition of seventeen Verlet steps: for high accuracy over long times.
 
-    Order 8, seventeen accelerations a step, fixed steps, symplectic and time-reversible. The acceleration must not
-    depend on the velocity.
+    Order 8, seventeen accelerations a step, fixed steps, symplectic and time-reversible. The acceleration
+    must not depend on the velocity.
 
     References
     ----------

@@ -11,7 +11,8 @@ from ._splitting import Composition, Splitting
 class McLachlan4(Splitting):
     """McLachlan and Atela's method: small error constants for its cost; symplectic, but not time-reversible.
 
-    Order 4 for q'' = a(t, q), four accelerations a step, fixed steps. The acceleration must not depend on the velocity.
+    Order 4 for q'' = a(t, q), four accelerations a step, fixed steps. The acceleration must not depend on the
+    velocity.
 
     References
     ----------

@@ -9,15 +9,15 @@ from ._nystrom import Nystrom, NystromTableau
 
 @dataclass(frozen=True)
 class Nystrom4(Nystrom):
-    """Nystrom's classical method, for accelerations that may depend on the velocity (friction, magnetic fields).
+    """Nystrom's classical method: the acceleration may depend on the velocity (friction, magnetism).
 
     Order 4, four accelerations a step, fixed steps.
 
     References
     ----------
-    E. J. Nystrom, Ueber die numerische Integration von Differentialgleichungen, Acta Societatis Scientiarum Fennicae
-    50 (1925) no. 13; E. Hairer, S. P. Norsett, G. Wanner, Solving Ordinary Differential Equations I, section II.14,
-    doi:10.1007/978-3-540-78862-1.
+    E. J. Nystrom, Ueber die numerische Integration von Differentialgleichungen, Acta Societatis Scientiarum
+    Fennicae 50 (1925) no. 13; E. Hairer, S. P. Norsett, G. Wanner, Solving Ordinary Differential Equations I,
+    section II.14, doi:10.1007/978-3-540-78862-1.
 
     Examples
     --------

@@ -26,21 +26,21 @@ class Chebyshev(NamedTuple):
 
 @dataclass(frozen=True)
 class RKC(Stabilised):
-    """Runge-Kutta-Chebyshev: for large, mildly stiff problems with real negative eigenvalues, such as diffusion.
+    """Runge-Kutta-Chebyshev: for large, mildly stiff problems such as diffusion (real eigenvalues).
 
-    Order 2. Each step takes as many stages as its stability needs, about ``sqrt(1.54 dt radius)``; three vectors of
-    memory beyond y, and no linear algebra. Dense output: Hermite.
+    Order 2. Each step takes as many stages as its stability needs, about ``sqrt(1.54 dt radius)``; three
+    vectors of memory beyond y, and no linear algebra. Dense output: Hermite.
 
     Parameters
     ----------
     spectral_radius : callable, optional
-        ``spectral_radius(t, y, params)`` gives an upper bound of the absolute values of the Jacobian's eigenvalues;
-        estimated by the power method if not given.
+        ``spectral_radius(t, y, params)`` gives an upper bound of the absolute values of the Jacobian's
+        eigenvalues; estimated by the power method if not given.
 
     References
     ----------
-    B. P. Sommeijer, L. F. Shampine, J. G. Verwer, RKC: an explicit solver for parabolic PDEs, J. Comput. Appl. Math.
-    88 (1998) 315-326, doi:10.1016/S0377-0427(97)00219-7.
+    B. P. Sommeijer, L. F. Shampine, J. G. Verwer, RKC: an explicit solver for parabolic PDEs, J. Comput.
+    Appl. Math. 88 (1998) 315-326, doi:10.1016/S0377-0427(97)00219-7.
 
     Examples
     --------
@@ -55,6 +55,7 @@ class RKC(Stabilised):
     dense_order = 2
 
     def advance(self, system, t, y, dt, f0, reach):
+        """Take one step of as many stages as `reach` asks for."""
         b, c = system.backend, system.backend.control
         wanted = 1.0 + c.floor(c.sqrt(1.0 + 1.54 * reach))
         stages = c.maximum(2.0, c.minimum(wanted, float(MOST)))
@@ -62,9 +63,14 @@ class RKC(Stabilised):
         b1 = 0.25 / (w0 * w0)
         zero, one = 0.0 * w0, 1.0 + 0.0 * w0
         first = system.combine(y, dt, (w1 * b1,), (f0,))
-        begin = Chebyshev(b.integer(2), first, y, (w1 * b1, zero), (w0, one), (one, zero), (zero, zero), (b1, b1))
+        begin = Chebyshev(
+            b.integer(2), first, y, (w1 * b1, zero), (w0, one), (one, zero), (zero, zero), (b1, b1)
+        )
         last = b.while_loop(
-            lambda s: s.j <= stages, lambda s: _stage(system, t, y, dt, f0, w0, w1, s), begin, max_iterations=MOST
+            lambda s: s.j <= stages,
+            lambda s: _stage(system, t, y, dt, f0, w0, w1, s),
+            begin,
+            max_iterations=MOST,
         )
         y1 = last.newer
         f1 = system.f(t + dt, y1)
@@ -96,5 +102,12 @@ def _stage(system, t, y, dt, f0, w0, w1, s: Chebyshev) -> Chebyshev:
     newest = system.combine(None, 1.0, weights, (y, s.newer, s.older, f, f0))
     c = mu * s.c[0] + nu * s.c[1] + mu_f + gamma
     return Chebyshev(
-        s.j + system.backend.integer(1), newest, s.newer, (c, s.c[0]), (value, s.t[0]), (slope, s.d[0]), (bend, s.dd[0]), (weight, s.b[0])
+        s.j + system.backend.integer(1),
+        newest,
+        s.newer,
+        (c, s.c[0]),
+        (value, s.t[0]),
+        (slope, s.d[0]),
+        (bend, s.dd[0]),
+        (weight, s.b[0]),
     )

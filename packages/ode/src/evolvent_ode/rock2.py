@@ -9,21 +9,21 @@ from ._rock import Rock
 
 @dataclass(frozen=True)
 class ROCK2(Rock):
-    """ROCK2: for large, mildly stiff problems with eigenvalues near the negative real axis, at moderate tolerances.
+    """ROCK2: for large, mildly stiff problems such as diffusion, at moderate tolerances.
 
-    Order 2, 3 to 200 stages a step as its stability needs: ``0.81 stages**2`` bounds dt times the spectral radius.
-    Dense output: Hermite.
+    Order 2, 3 to 200 stages a step as its stability needs: ``0.81 stages**2`` bounds dt times the spectral
+    radius. Dense output: Hermite.
 
     Parameters
     ----------
     spectral_radius : callable, optional
-        ``spectral_radius(t, y, params)`` gives an upper bound of the absolute values of the Jacobian's eigenvalues;
-        estimated by the power method if not given.
+        ``spectral_radius(t, y, params)`` gives an upper bound of the absolute values of the Jacobian's
+        eigenvalues; estimated by the power method if not given.
 
     References
     ----------
-    A. Abdulle, A. A. Medovikov, Second order Chebyshev methods based on orthogonal polynomials, Numerische Mathematik
-    90 (2001) 1-18, doi:10.1007/s002110100292.
+    A. Abdulle, A. A. Medovikov, Second order Chebyshev methods based on orthogonal polynomials, Numerische
+    Mathematik 90 (2001) 1-18, doi:10.1007/s002110100292.
 
     Examples
     --------

@@ -9,22 +9,22 @@ from ._rock import Rock
 
 @dataclass(frozen=True)
 class ROCK4(Rock):
-    """ROCK4: for large, mildly stiff problems with eigenvalues near the negative real axis, at tight tolerances.
+    """ROCK4: for large, mildly stiff problems such as diffusion, at tight tolerances.
 
-    Order 4, 5 to 142 stages a step as its stability needs: ``0.35 stages**2`` bounds dt times the spectral radius. (Two
-    published sets of coefficients, of 133 and 152 stages, are not used: to the digits printed their stability
-    polynomials exceed one.) Dense output: Hermite.
+    Order 4, 5 to 142 stages a step as its stability needs: ``0.35 stages**2`` bounds dt times the spectral
+    radius. (Two published sets of coefficients, of 133 and 152 stages, are not used: to the digits printed
+    their stability polynomials exceed one.) Dense output: Hermite.
 
     Parameters
     ----------
     spectral_radius : callable, optional
-        ``spectral_radius(t, y, params)`` gives an upper bound of the absolute values of the Jacobian's eigenvalues;
-        estimated by the power method if not given.
+        ``spectral_radius(t, y, params)`` gives an upper bound of the absolute values of the Jacobian's
+        eigenvalues; estimated by the power method if not given.
 
     References
     ----------
-    A. Abdulle, Fourth order Chebyshev methods with recurrence relation, SIAM Journal on Scientific Computing 23
-    (2002) 2041-2054, doi:10.1137/S1064827500379549.
+    A. Abdulle, Fourth order Chebyshev methods with recurrence relation, SIAM Journal on Scientific Computing
+    23 (2002) 2041-2054, doi:10.1137/S1064827500379549.
 
     Examples
     --------

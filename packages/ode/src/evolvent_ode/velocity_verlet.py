@@ -15,9 +15,9 @@ class VelocityVerlet(Splitting):
 
     References
     ----------
-    W. C. Swope, H. C. Andersen, P. H. Berens, K. R. Wilson, A computer simulation method for the calculation of
-    equilibrium constants for the formation of physical clusters of molecules, J. Chem. Phys. 76 (1982) 637-649,
-    doi:10.1063/1.442716.
+    W. C. Swope, H. C. Andersen, P. H. Berens, K. R. Wilson, A computer simulation method for the calculation
+    of equilibrium constants for the formation of physical clusters of molecules, J. Chem. Phys. 76 (1982)
+    637-649, doi:10.1063/1.442716.
 
     Examples
     --------
