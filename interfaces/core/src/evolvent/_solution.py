@@ -37,7 +37,7 @@ class Occurrences:
     y: Any
 
     def __len__(self) -> int:
-        return len(self.t)
+        return self.t.shape[0]
 
 
 class EventLog(Mapping):
@@ -62,7 +62,7 @@ class EventLog(Mapping):
 
     def __repr__(self) -> str:
         counts = ", ".join(
-            f"{name or i}: {len(entry.t)}"
+            f"{name or i}: {len(entry)}"
             for i, (name, entry) in enumerate(zip(self.names, self._entries, strict=True))
         )
         return f"EventLog({counts})"
