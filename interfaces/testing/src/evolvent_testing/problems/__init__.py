@@ -6,8 +6,10 @@ from .bodies import (
     henon_heiles,
     kepler,
     kepler_second_order,
+    kink,
     pleiades,
     rigid_body,
+    spring,
     swinging_kepler,
 )
 from .detest import (
@@ -46,6 +48,7 @@ from .dynamics import (
     lorenz,
     lotka_volterra,
     rabi,
+    rotation,
 )
 from .happenings import bouncing_ball, dosing
 
@@ -63,11 +66,14 @@ __all__ = [
     "henon_heiles",
     "kepler",
     "kepler_second_order",
+    "kink",
     "linear",
     "lorenz",
     "lotka_volterra",
     "pleiades",
     "rabi",
     "rigid_body",
+    "rotation",
+    "spring",
     "swinging_kepler",
 ]

@@ -103,9 +103,15 @@ def reference_problem(describe: Callable[[Any], ReferenceProblem]) -> Callable[.
             return xp.asarray(host, dtype=_matching(xp, dtype, host), device=device)
 
         y0 = tuple(map(convert, given.y0)) if given.second_order else convert(given.y0)
-        params = optree.tree_map(convert, given.params, is_leaf=lambda leaf: isinstance(leaf, list), none_is_leaf=True)
+        params = optree.tree_map(
+            convert, given.params, is_leaf=lambda leaf: isinstance(leaf, list), none_is_leaf=True
+        )
         given = replace(given, y0=y0, params=params, name=describe.__name__)
-        return given if given.exact is not None else replace(given, **_stored_reference(given.name, given.second_order))
+        return (
+            given
+            if given.exact is not None
+            else replace(given, **_stored_reference(given.name, given.second_order))
+        )
 
     update_wrapper(make, describe)
     del make.__wrapped__  # its signature is not the maker's

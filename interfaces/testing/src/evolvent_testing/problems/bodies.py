@@ -12,9 +12,7 @@ HAIRER_1 = (
     "E. Hairer, S. P. Nørsett, G. Wanner, Solving Ordinary Differential Equations I, Springer, 1993, "
     "doi:10.1007/978-3-540-78862-1"
 )
-GEOMETRIC = (
-    "E. Hairer, C. Lubich, G. Wanner, Geometric Numerical Integration, Springer, 2006, doi:10.1007/3-540-30666-8"
-)
+GEOMETRIC = "E. Hairer, C. Lubich, G. Wanner, Geometric Numerical Integration, Springer, 2006, doi:10.1007/3-540-30666-8"
 
 
 def column(xp, values, lanes: tuple[int, ...]):
@@ -90,9 +88,8 @@ def swinging_kepler(xp):
         return np.array([0.2 * math.sin(1.3 * t), 0.1 * math.cos(0.7 * t)])
 
     def a(t, q, v, p):
-        time = t + 0.0 * q[0]
-        sway = xp.stack([0.2 * xp.sin(1.3 * time), 0.1 * xp.cos(0.7 * time)])
-        push = xp.stack([-0.338 * xp.sin(1.3 * time), -0.049 * xp.cos(0.7 * time)])
+        sway = xp.stack([0.2 * xp.sin(1.3 * t), 0.1 * xp.cos(0.7 * t)])
+        push = xp.stack([-0.338 * xp.sin(1.3 * t), -0.049 * xp.cos(0.7 * t)])
         away = q - sway
         return push - p["gravity"] * away * inverse_cube(xp, away, axis=0)
 
@@ -103,6 +100,47 @@ def swinging_kepler(xp):
     q0, v0 = exact(0.0)
     return ReferenceProblem(
         a, (q0, v0), (0.0, 3.0), GEOMETRIC + ", section I.2, in a moving frame", {"gravity": 1.0}, exact
+    )
+
+
+@reference_problem
+def spring(xp):
+    """A weight on a spring, pushed by the clock, in second-order form."""
+    push = 1.0 / (1.0 - 1.3**2)
+
+    def exact(t):
+        return np.array(
+            [
+                [math.cos(t) + push * math.sin(1.3 * t)],
+                [-math.sin(t) + 1.3 * push * math.cos(1.3 * t)],
+            ]
+        )
+
+    q0, v0 = exact(0.0)
+    return ReferenceProblem(
+        lambda t, q, v, p: -p["stiffness"] * q + xp.sin(1.3 * t),
+        (q0, v0),
+        (0.0, 5.0),
+        "elementary mechanics: a forced linear oscillation",
+        params={"stiffness": 1.0},
+        exact=exact,
+    )
+
+
+@reference_problem
+def kink(xp):
+    """The standing kink of the phi-to-the-fourth field, in second-order form."""
+
+    def exact(t):
+        return np.array([[math.tanh(t)], [1.0 / math.cosh(t) ** 2]])
+
+    return ReferenceProblem(
+        lambda t, q, v, p: p["coupling"] * (q**3 - q),
+        ([0.0], [1.0]),
+        (0.0, 2.0),
+        "R. Rajaraman, Solitons and Instantons, North-Holland, 1982, section 2.3",
+        params={"coupling": 2.0},
+        exact=exact,
     )
 
 
@@ -125,7 +163,11 @@ def pleiades(xp):
         *(0.0, 0.0, 0.0, -1.25, 1.0, 0.0, 0.0),
     ]
     return ReferenceProblem(
-        f, start, (0.0, 3.0), HAIRER_1 + ", section II.10", params={"masses": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]}
+        f,
+        start,
+        (0.0, 3.0),
+        HAIRER_1 + ", section II.10",
+        params={"masses": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]},
     )
 
 

@@ -32,7 +32,9 @@ def detest_a1(xp):
 @reference_problem
 def detest_a2(xp):
     """A special case of Riccati's equation."""
-    return _describe(lambda t, y, p: [-(y[0] ** 3) / 2.0], [1.0], exact=lambda t: np.array([1.0 / math.sqrt(t + 1.0)]))
+    return _describe(
+        lambda t, y, p: [-(y[0] ** 3) / 2.0], [1.0], exact=lambda t: np.array([1.0 / math.sqrt(t + 1.0)])
+    )
 
 
 @reference_problem
@@ -40,8 +42,7 @@ def detest_a3(xp):
     """An oscillation driven by the clock."""
 
     def f(t, y, p):
-        time = t + 0.0 * y[0]  # an array of xp, whatever kind of scalar t is
-        return [y[0] * xp.cos(time)]
+        return [y[0] * xp.cos(t)]
 
     return _describe(f, [1.0], exact=lambda t: np.array([math.exp(math.sin(t))]))
 
@@ -202,7 +203,13 @@ def detest_c5(xp):
         *(-0.0240476254170, -0.287659532608, -0.117219543175),
         *(-0.176860753121, -0.216393453025, -0.0148647893090),
     ]
-    masses = [0.000954786104043, 0.000285583733151, 0.0000437273164546, 0.0000517759138449, 0.00000277777777778]
+    masses = [
+        0.000954786104043,
+        0.000285583733151,
+        0.0000437273164546,
+        0.0000517759138449,
+        0.00000277777777778,
+    ]
     params = {"gravity": 2.95912208286, "sun": 1.00000597682, "masses": masses}
     return _describe(f, [*positions, *velocities], params=params)
 
@@ -279,8 +286,7 @@ def detest_e3(xp):
     """Duffing's equation."""
 
     def f(t, y, p):
-        time = t + 0.0 * y[0]
-        return [y[1], y[0] ** 3 / 6.0 - y[0] + 2.0 * xp.sin(2.78535 * time)]
+        return [y[1], y[0] ** 3 / 6.0 - y[0] + 2.0 * xp.sin(2.78535 * t)]
 
     return _describe(f, [0.0, 0.0])
 

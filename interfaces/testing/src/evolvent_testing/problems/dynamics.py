@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ._reference import ReferenceProblem, reference_problem
-from .bodies import HAIRER_1
+from .bodies import GEOMETRIC, HAIRER_1
 
 
 @reference_problem
@@ -26,12 +26,29 @@ def linear(xp):
 
 
 @reference_problem
+def rotation(xp):
+    """A point that goes round a circle."""
+    return ReferenceProblem(
+        lambda t, y, p: [p["frequency"] * y[1], -p["frequency"] * y[0]],
+        [0.6, 0.8],
+        (0.0, 6.0),
+        GEOMETRIC + ", section I.1",
+        params={"frequency": 0.85},
+        exact=lambda t: np.array(
+            [
+                0.6 * math.cos(0.85 * t) + 0.8 * math.sin(0.85 * t),
+                0.8 * math.cos(0.85 * t) - 0.6 * math.sin(0.85 * t),
+            ]
+        ),
+    )
+
+
+@reference_problem
 def clockwork(xp):
     """A nonlinear system driven by the clock, whose solution is ``exp(sin s), exp(cos s)``, ``s = t + sin(t) / 2``."""
 
     def f(t, y, p):
-        time = t + 0.0 * y[0]
-        pace = 1.0 + 0.5 * xp.cos(time)
+        pace = 1.0 + 0.5 * xp.cos(t)
         return [pace * y[0] * xp.log(y[1]), -pace * y[1] * xp.log(y[0])]
 
     def exact(t):
@@ -113,7 +130,9 @@ def brusselator_1d(xp):
         diffusion = p["alpha"] * (points + 1) ** 2
         end = xp.ones_like(u[:1, ...])
         spread_u = xp.concat([end, u[:-1, ...]], axis=0) - 2.0 * u + xp.concat([u[1:, ...], end], axis=0)
-        spread_v = xp.concat([3.0 * end, v[:-1, ...]], axis=0) - 2.0 * v + xp.concat([v[1:, ...], 3.0 * end], axis=0)
+        spread_v = (
+            xp.concat([3.0 * end, v[:-1, ...]], axis=0) - 2.0 * v + xp.concat([v[1:, ...], 3.0 * end], axis=0)
+        )
         uuv = u * u * v
         return xp.stack([1.0 + uuv - 4.0 * u + diffusion * spread_u, 3.0 * u - uuv + diffusion * spread_v])
 
