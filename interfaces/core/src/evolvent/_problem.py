@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -190,6 +189,9 @@ class EnsembleProblem(Problem):
             raise InputError(
                 "problem", f"must be an ODEProblem or SecondOrderODEProblem, got {self.problem!r}."
             )
+        if self.t_span is not None:
+            _check_span(self)
+            object.__setattr__(self, "t_span", tuple(self.t_span))
         sizes = {size for name in ("y0", "params", "t_span") for size in self._sizes(name)}
         if not sizes:
             raise InputError(
@@ -204,8 +206,10 @@ class EnsembleProblem(Problem):
 
     def _sizes(self, name: str) -> set[int]:
         value = getattr(self, name)
+        if value is None:
+            return set()
         sizes = set()
-        for leaf in [] if value is None else flatten(_arrays(value))[0]:
+        for leaf in value if name == "t_span" else flatten(value, lists=False)[0]:
             shape = tuple(np.shape(leaf))
             if shape:
                 sizes.add(shape[0])
@@ -215,11 +219,6 @@ class EnsembleProblem(Problem):
 
     def __len__(self) -> int:
         return next(size for name in ("y0", "params", "t_span") for size in self._sizes(name))
-
-
-def _arrays(value: Any) -> Any:
-    """Let a list of numbers count as one array."""
-    return np.asarray(value) if isinstance(value, list) else value
 
 
 def _check_state(name: str, value: Any) -> None:
@@ -248,12 +247,12 @@ def _check_span(problem: Any) -> None:
     for t in (t0, t1):
         if isinstance(t, str | complex) or t is None:
             raise InputError("t_span", f"must hold two real numbers, got {problem.t_span!r}.")
-    if all(isinstance(t, int | float | np.generic | np.ndarray) for t in (t0, t1)):
+    if all(isinstance(t, int | float | list | np.generic | np.ndarray) for t in (t0, t1)):
         if not (np.all(np.isfinite(t0)) and np.all(np.isfinite(t1))):
             raise InputError(
                 "t_span", f"must be finite, got {problem.t_span!r}.", "A terminal Event ends a solve early."
             )
-        if math.prod(np.shape(t0)) == math.prod(np.shape(t1)) == 1 and float(t0) == float(t1):
+        if np.any(np.equal(t0, t1)):
             raise InputError("t_span", f"has zero length: {problem.t_span!r}.")
 
 

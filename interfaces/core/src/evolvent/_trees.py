@@ -36,10 +36,10 @@ def _rebuild(cls, names, children):
     return value
 
 
-def flatten(tree: Any) -> tuple[list[Any], Any]:
-    """Split a tree into its leaves and its structure."""
+def flatten(tree: Any, *, lists: bool = True) -> tuple[list[Any], Any]:
+    """Split a tree into its leaves and its structure; with ``lists=False`` a list of numbers is a leaf."""
     _register_dataclasses(tree)
-    return optree.tree_flatten(tree, namespace=NAMESPACE)
+    return optree.tree_flatten(tree, None if lists else _is_list_of_numbers, namespace=NAMESPACE)
 
 
 def unflatten(structure: Any, leaves: Any) -> Any:
@@ -47,9 +47,11 @@ def unflatten(structure: Any, leaves: Any) -> Any:
     return optree.tree_unflatten(structure, leaves)
 
 
-def tree_map(function, *trees):
+def tree_map(function, *trees, lists: bool = True):
     """Apply a function to the corresponding leaves of trees of one structure."""
-    return optree.tree_map(function, *trees, namespace=NAMESPACE)
+    return optree.tree_map(
+        function, *trees, is_leaf=None if lists else _is_list_of_numbers, namespace=NAMESPACE
+    )
 
 
 def is_nested(tree: Any) -> bool:
@@ -65,6 +67,11 @@ def is_nested(tree: Any) -> bool:
 
 def _is_number(item: Any) -> bool:
     return isinstance(item, int | float | complex) or getattr(item, "shape", None) == ()
+
+
+def _is_list_of_numbers(tree: Any) -> bool:
+    """Whether `tree` is a list that stands for an array."""
+    return isinstance(tree, list) and all(_is_number(item) or _is_list_of_numbers(item) for item in tree)
 
 
 class Leaf(NamedTuple):

@@ -85,7 +85,10 @@ def by_vmap(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple
     along = Inputs(*(None,) * len(Inputs._fields))._replace(y0=None if problem.y0 is None else 0, params=None if problem.params is None else 0)
     if problem.t_span is not None:
         along = along._replace(t0=0, direction=0, span=0, saves=0, stops=0, doses=0, fresh=0)
-    given = (problem.y0, problem.params, problem.t_span)
+    given = tuple(
+        tree_map(lambda leaf: np.asarray(leaf) if isinstance(leaf, list) else leaf, x, lists=False)
+        for x in (problem.y0, problem.params, problem.t_span)
+    )
     inputs = backend.vmap(numbers, tuple(None if x is None else 0 for x in given), along)(*(backend.arrays(x, len(problem)) for x in given))
     program = fixed.program(_Together(run, along), run.functions, run.examples(run.inputs))
     state, points, counts = program(inputs)
@@ -127,7 +130,7 @@ def member_problem(problem: Any, i: int) -> Any:
 
 
 def _member(tree: Any, i: int) -> Any:
-    return np.asarray(tree)[i] if isinstance(tree, list) else tree_map(lambda leaf: leaf[i, ...], tree)
+    return tree_map(lambda leaf: np.asarray(leaf)[i, ...] if isinstance(leaf, list) else leaf[i, ...], tree, lists=False)
 
 
 def many(problem: Any, lanes: Any) -> Any:
@@ -149,9 +152,9 @@ def many(problem: Any, lanes: Any) -> Any:
     if hasattr(inner, "q0"):
         changes |= {"q0": place(state[0]), "v0": place(state[1])}
     else:
-        changes["y0"] = tree_map(place, state) if is_nested(state) else place(state)
+        changes["y0"] = tree_map(place, state, lists=False) if is_nested(state) else place(state)
     if problem.params is not None:
-        changes["params"] = batched(problem.params) if isinstance(problem.params, list) else tree_map(batched, problem.params)
+        changes["params"] = tree_map(batched, problem.params, lists=False)
     if problem.t_span is not None:
         changes["t_span"] = tuple(np.asarray(t) if isinstance(t, list) else t for t in problem.t_span)
     return inner.replace(**changes)

@@ -43,7 +43,7 @@ class Model:
             return b.xp.stack([b.xp.astype(q, dtype), b.xp.astype(v, dtype)]), Pair()
         if not is_nested(state):
             return b.initial(state, "y0"), Packing()
-        leaves, structure = flatten(state)
+        leaves, structure = flatten(state, lists=False)
         arrays = [b.initial(leaf, "y0") for leaf in leaves]
         dtype = b.xp.result_type(*(array.dtype for array in arrays))
         flat = [b.xp.reshape(b.xp.astype(array, dtype), (-1, *b.lanes)) for array in arrays]
@@ -96,12 +96,12 @@ class Model:
 
     def _f(self, t, y, params):
         b = self.backend
-        value = self.problem.f(b.time(t, y), self.packing.unpack(b, y), self.params(params))
+        value = b.fresh(self.problem.f(b.time(t, y), self.packing.unpack(b, y), self.params(params)))
         return self.packing.pack(b, value, y, "f")
 
     def _acceleration(self, t, q, v, params):
         b = self.backend
-        return b.as_state(self.problem.a(b.time(t, q), q, v, self.params(params)), q, "a")
+        return b.as_state(b.fresh(self.problem.a(b.time(t, q), q, v, self.params(params))), q, "a")
 
     def _conditions(self, t, y, params):
         values = [self._call(event.condition, t, y, params) for event in self.events]

@@ -44,6 +44,8 @@ def prepare(model: Model, stepper: Any, options: Options, *, by_hand: bool = Fal
         max_steps=max_steps,
         capacity=max_steps + 2 if b.traced else min(max_steps + 2, 1024),
         max_events=options.max_events,
+        fixed_size=not b.unbounded,
+        batched=b.traced,
     )
     rtol, atol = tolerances(b, model, options)
     span = b.control.abs(t1 - t0)
@@ -91,7 +93,8 @@ def save_times(b: Any, saveat: Any, t0: Any, t1: Any) -> Any:
                 "Give the times.",
             )
         count = int(np.floor(abs(t1 - t0) / saveat * (1.0 + 1e-12)))
-        return t0 + np.sign(t1 - t0) * saveat * np.arange(count + 1)
+        times = t0 + np.sign(t1 - t0) * saveat * np.arange(count + 1)
+        return np.clip(times, min(t0, t1), max(t0, t1))  # the last may lie beyond the end by rounding
     times = b.host(saveat)
     if len(times.shape) != 1 or times.shape[0] == 0:
         raise InputError(
