@@ -217,3 +217,28 @@ def test_a_discontinuity_is_passed():
     )
     solution = solve(problem, 1e-8, saveat="end")
     assert float(solution.y[-1, 0]) == pytest.approx(-1.0, abs=1e-6)
+
+
+def test_a_solve_can_be_compiled():
+    """Under jax.jit, where no value is known, order and step are chosen as well."""
+    jax = pytest.importorskip("jax")
+
+    def end(rate):
+        problem = ev.ODEProblem(
+            lambda t, y, p: -p * y * y, y0=jax.numpy.ones(2), t_span=(0.0, 5.0), params=rate
+        )
+        return ev.solve(problem, VCABM(), rtol=1e-4, atol=1e-4, saveat="end", max_steps=500).y[-1]
+
+    np.testing.assert_allclose(np.asarray(jax.jit(end)(0.8)), 1.0 / 5.0, rtol=0, atol=1e-3)
+
+
+def test_trajectories_of_an_ensemble_choose_their_own_orders():
+    """Each trajectory of a batch is what it would be alone, to the last bit but rounding."""
+    problem = ev.ODEProblem(
+        lambda t, y, p: [y[1], -p * y[0]], y0=np.array([1.0, 0.0]), t_span=(0.0, 5.0), params=1.0
+    )
+    rates = np.array([0.5, 4.0, 60.0])
+    batch = solve(ev.EnsembleProblem(problem, params=rates), 1e-7, saveat="end")
+    for i, rate in enumerate(rates):
+        alone = solve(problem.replace(params=float(rate)), 1e-7, saveat="end")
+        np.testing.assert_allclose(np.asarray(batch.y)[i, -1], alone.y[-1], rtol=1e-12, atol=1e-12)

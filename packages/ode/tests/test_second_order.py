@@ -216,6 +216,22 @@ def test_nystrom_tableaus_check_themselves():
         replace(Nystrom4.tableau, a=((), (0.125,), (0.125,), (0.0, 0.0, 0.5)))
 
 
+@pytest.mark.parametrize("method", [Yoshida6, Nystrom4, DPRKN6, DPRKN8], ids=lambda method: method.__name__)
+def test_a_solve_can_be_compiled(method):
+    """Under jax.jit, where no value is known, steps are taken as well."""
+    jax = pytest.importorskip("jax")
+    options = {"rtol": 1e-5, "atol": 1e-5} if method.adaptive else {"dt": 0.1}
+
+    def end(stiffness):
+        y0 = {"q0": jax.numpy.ones(1), "v0": jax.numpy.zeros(1)}
+        problem = ev.SecondOrderODEProblem(
+            lambda t, q, v, p: -p * q, **y0, t_span=(0.0, 2.0), params=stiffness
+        )
+        return ev.solve(problem, method(), saveat="end", max_steps=500, **options).y[0][-1, 0]
+
+    assert float(jax.jit(end)(2.0)) == pytest.approx(np.cos(2.0 * np.sqrt(2.0)), abs=1e-4)
+
+
 @pytest.mark.parametrize("method", SPLITTINGS, ids=lambda method: method.__name__)
 def test_splitting_methods_say_that_they_are_symplectic(method):
     """The chooser can tell splitting methods, and that they want fixed steps."""

@@ -214,3 +214,30 @@ def test_the_chooser_can_tell_stabilised_methods(method):
     assert method.stabilised
     assert method.adaptive
     assert not method.implicit
+
+
+@every_method
+def test_a_solve_can_be_compiled(method):
+    """Under jax.jit the number of stages is found while the program runs."""
+    jax = pytest.importorskip("jax")
+
+    def end(rate):
+        problem = ev.ODEProblem(
+            lambda t, y, p: -p * (y - 1.0), y0=jax.numpy.zeros(2), t_span=(0.0, 1.0), params=rate
+        )
+        return ev.solve(problem, method(), rtol=1e-4, atol=1e-4, saveat="end", max_steps=500).y[-1]
+
+    for rate in (5.0, 500.0):
+        np.testing.assert_allclose(np.asarray(jax.jit(end)(rate)), 1.0 - np.exp(-rate), rtol=0, atol=2e-3)
+
+
+@every_method
+def test_trajectories_of_an_ensemble_take_their_own_numbers_of_stages(method):
+    """Each trajectory of a batch is what it would be alone, however much stiffer another one is."""
+    problem = ev.ODEProblem(lambda t, y, p: -p * (y - 1.0), y0=np.zeros(2), t_span=(0.0, 1.0), params=1.0)
+    rates = np.array([1.0, 30.0, 3000.0])
+    options = {"rtol": 1e-4, "atol": 1e-4, "saveat": "end", "backend": "eager"}
+    batch = ev.solve(ev.EnsembleProblem(problem, params=rates), method(), **options)
+    for i, rate in enumerate(rates):
+        alone = ev.solve(problem.replace(params=float(rate)), method(), **options)
+        np.testing.assert_allclose(np.asarray(batch.y)[i, -1], alone.y[-1], rtol=1e-10, atol=1e-10)

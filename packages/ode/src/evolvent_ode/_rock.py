@@ -102,15 +102,15 @@ def load(name: str, order: int) -> RockTable:
 
 
 class Tables(NamedTuple):
-    """A `RockTable` in the control plane."""
+    """A `RockTable` in the control plane; the finishing methods' column by column."""
 
     rows: Any
     degrees: Any
     starts: Any
     recurrence: Any
-    a: Any
-    b: Any
-    error: Any
+    a: tuple[Any, ...]
+    b: tuple[Any, ...]
+    error: tuple[Any, ...]
 
 
 _eager_tables: WeakKeyDictionary[Any, dict[str, Tables]] = WeakKeyDictionary()
@@ -122,8 +122,12 @@ def control_tables(b, table: RockTable, name: str) -> Tables:
     if name not in known:
         ends = np.sqrt(table.reach) * FINE
         lookup = np.searchsorted(ends, np.arange(int(ends[-1]) + 1))
-        arrays = (lookup, table.degrees, table.starts, table.recurrence, table.a, table.b, table.error)
-        known[name] = Tables(*(b.table(array) for array in arrays))
+        # A trajectory of an ensemble that is done with its stages still looks one pair further.
+        recurrence = np.append(table.recurrence, (0.0, 0.0))
+        known[name] = Tables(
+            *map(b.table, (lookup, table.degrees, table.starts, recurrence)),
+            *(tuple(map(b.table, columns.T)) for columns in (table.a, table.b, table.error)),
+        )
     return known[name]
 
 
@@ -166,10 +170,10 @@ class Rock(Stabilised):
 
         s = b.while_loop(lambda s: s.i <= degree, stage, first, max_iterations=int(host.degrees[-1]))
         k: list[Any] = []
-        for a in rows([b.pick(tables.a, row, j) for j in range(host.a.shape[1])]):
+        for a in rows([b.pick(column, row) for column in tables.a]):
             k.append(system.f(t + (s.c + sum(a)) * dt, system.combine(s.newer, dt, a, k) if k else s.newer))
-        y1 = system.combine(s.newer, dt, [b.pick(tables.b, row, j) for j in range(len(k))], k)
+        y1 = system.combine(s.newer, dt, [b.pick(column, row) for column in tables.b], k)
         k.append(system.f(t + dt, y1))
-        error = [b.pick(tables.error, row, j) for j in range(len(k))]
+        error = [b.pick(column, row) for column in tables.error]
         error = system.combine(None, dt * penalty(b, wanted > last), error, k)
         return y1, k[-1], error, s.i - 2 + b.integer(len(k))

@@ -78,13 +78,13 @@ class VCABM(Stepper):
         k = grid.spread(system, cache.order)
         g = integrals(system, grid, cache.ages, dt, 1.0)
         stars = rescaled(system, grid, cache.differences, cache.ages, dt)
-        used = xp.where(grid.rows < k, stars, xp.zeros_like(stars))
-        predicted = y + xp.sum(g * used, axis=0)
-        last = system.f(t + dt, predicted) - xp.sum(used, axis=0)
-        y1 = predicted + _row(xp, grid, g, k) * last
+        below = xp.astype(grid.rows < k, g.dtype)
+        predicted = y + xp.sum(below * g * stars, axis=0)
+        last = system.f(t + dt, predicted) - xp.sum(below * stars, axis=0)
+        y1 = predicted + _at(xp, grid, g, k) * last
         differences = updated(system, stars, system.f(t + dt, y1))
         jumps = xp.concat([g[:1, ...], g[1:, ...] - g[:-1, ...]], axis=0)
-        errors = [_row(xp, grid, jumps * differences, k + i) for i in (-1.0, 0.0, 1.0)]
+        errors = [xp.sum(_only(xp, grid, jumps, k + i) * differences, axis=0) for i in (-1.0, 0.0, 1.0)]
         norms = [system.backend.stop_gradient(system.scaled_norm(error, y, y1)) for error in errors]
         order, starting, factor = _choose(system.backend, cache, *system.backend.to_control(*norms))
         history = History(
@@ -98,17 +98,21 @@ class VCABM(Stepper):
         xp, grid = system.backend.xp, dense.grid
         k = grid.spread(system, dense.order)
         g = integrals(system, grid, dense.ages, dense.dt, theta)
-        used = xp.where(grid.rows < k, dense.stars, xp.zeros_like(dense.stars))
-        return dense.y0 + xp.sum(g * used, axis=0) + _row(xp, grid, g, k) * dense.last
+        below = xp.astype(grid.rows < k, g.dtype)
+        return dense.y0 + xp.sum(below * g * dense.stars, axis=0) + _at(xp, grid, g, k) * dense.last
 
     def error_norm(self, system, error, y0, y1):
         """Hand on the norm, which the choice of the order wanted before."""
         return error
 
 
-def _row(xp, grid, values, k):
-    """Pick the k-th of the rows, k an array of whole numbers; zeros if there is none."""
-    return xp.sum(xp.where(grid.rows == k, values, xp.zeros_like(values)), axis=0)
+def _only(xp, grid, column, k):
+    """The column with all but its k-th entry zero, k an array of whole numbers; zeros if there is none."""
+    return xp.where(grid.rows == k, column, xp.zeros_like(column))
+
+
+def _at(xp, grid, column, k):
+    return xp.sum(_only(xp, grid, column, k), axis=0)
 
 
 def _choose(b, cache, below, here, above):
