@@ -135,6 +135,10 @@ class EagerBackend:
             return like.dtype.type(t).real
         return self.xp.asarray(t, dtype=self.real_dtype(like.dtype), device=self.device)
 
+    def fresh(self, value):
+        """What a user's function returned, as values that nobody will write to."""
+        return value
+
     def as_state(self, value, like, what):
         """Check, and where it is a list make, an array like `like` of what a user's function returned."""
         if type(value) is type(like) and value.shape == like.shape and value.dtype == like.dtype:
@@ -408,11 +412,12 @@ class EagerFactory:
         return True
 
     def make(self, leaves: list[Any]) -> EagerBackend:
-        if not leaves:
-            return EagerBackend(np)
-        xp = namespace(leaves[0])
-        device = None if xp is np else getattr(leaves[0], "device", None)
-        return EagerBackend(xp, device)
+        xp = namespace(leaves[0]) if leaves else np
+        if xp is np:
+            from ._numpy import NumpyBackend
+
+            return NumpyBackend()
+        return EagerBackend(xp, getattr(leaves[0], "device", None))
 
     def devices(self) -> list[str]:
         return ["cpu"]

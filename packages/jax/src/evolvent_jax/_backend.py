@@ -155,6 +155,13 @@ class JaxBackend(EagerBackend):
             self_limited=resumable,
         )
 
+    def scan(self, body, carry, xs):
+        """Carry a state along the rows of `xs`; returns the last state and what `body` gave at each row."""
+        return lax.scan(body, jax.tree.map(self._definite, carry), jnp.asarray(xs))
+
+    def total(self, x):
+        return jnp.sum(x)
+
     def guarded(self, function, carry):
         return function(carry)
 

@@ -12,7 +12,7 @@ from ._finish import points, solution_of
 from ._model import Model
 from ._options import Options
 from ._prepare import prepare
-from ._settle import advance, start
+from ._settle import advance, start, sweep
 from ._state import Inputs, Plan, State
 from ._system import System
 from ._watch import Watch
@@ -179,7 +179,10 @@ class _Entry:
 
 
 def _begin(plan, system, inputs, value, limit, horizon):
-    return advance(plan, system, inputs, start(plan, system, inputs, value), value, limit, horizon)
+    state = start(plan, system, inputs, value)
+    if plan.sweeps:
+        return sweep(plan, system, inputs, state, value, limit)
+    return advance(plan, system, inputs, state, value, limit, horizon)
 
 
 def _resume(plan, system, inputs, value, state, limit, horizon):

@@ -19,10 +19,7 @@ class Hermite(NamedTuple):
 def hermite(system, dense: Hermite, theta) -> Any:
     """Evaluate the cubic Hermite polynomial (third order) at the fraction `theta` of the step."""
     rest = 1.0 - theta
-    y = system.combine(
-        None,
-        1.0,
-        (rest * rest * (1.0 + 2.0 * theta), theta * theta * (3.0 - 2.0 * theta)),
-        (dense.y0, dense.y1),
-    )
-    return system.combine(y, dense.dt, (theta * rest * rest, -theta * theta * rest), (dense.f0, dense.f1))
+    ends = [rest * rest * (1.0 + 2.0 * theta), theta * theta * (3.0 - 2.0 * theta)]
+    slopes = [theta * rest * rest, -theta * theta * rest]
+    y = system.combine(None, 1.0, ends, (dense.y0, dense.y1))
+    return system.combine(y, dense.dt, slopes, (dense.f0, dense.f1))

@@ -57,7 +57,9 @@ def march(
     direction = inputs.direction
 
     def goes_on(m: March) -> Any:
-        going = c.logical_and(m.status == RUNNING, direction * (target - m.t) > 0.0)
+        going = direction * (target - m.t) > 0.0
+        if not plan.blind:
+            going = c.logical_and(m.status == RUNNING, going)
         if save is not None:
             going = c.logical_and(going, direction * (save - m.t) > 0.0)
         going = c.logical_and(going, m.accepted + m.rejected < limit)
@@ -86,6 +88,18 @@ def attempt(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, valu
     before = system.calls
     step = stepper.step(system, m.t, m.y, h, m.cache)
     calls = m.calls + (step.work[0] if step.work is not None else system.calls - before)
+    one = b.integer(1)
+    if plan.blind:
+        return m._replace(
+            t=c.where(hits, target, m.t + h),
+            y=step.y,
+            cache=step.cache,
+            start=m.t,
+            length=h,
+            record=Again(m.y, m.cache),
+            accepted=m.accepted + one,
+            calls=calls,
+        )
     y1, error, outside = judge(plan, system, inputs, m, step, m.t + h)
 
     if plan.adaptive:
@@ -109,7 +123,6 @@ def attempt(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, valu
         stuck = c.logical_not(accepted)
         failed = c.where(outside, b.integer(Status.STEP_TOO_SMALL), b.integer(Status.NON_FINITE))
     status = c.where(stuck, failed, m.status)
-    one = b.integer(1)
     tried = March(
         t=c.where(hits, target, m.t + h),
         dt=dt,

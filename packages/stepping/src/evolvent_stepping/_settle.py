@@ -80,6 +80,37 @@ def advance(
     )
 
 
+def sweep(plan: Plan, system: Any, inputs: Inputs, state: State, value: Any, limit: Any) -> State:
+    """March from one save to the next, in a loop over the saves that is the same for every member of a batch.
+
+    This is `advance`, from the start, where nothing but saves can come between steps and the records have a fixed
+    size: a batch then writes rows in step, instead of scattering them, and reverse mode keeps no copies of the record.
+    Saves that `limit` leaves undone are `advance`'s to do.
+    """
+    b, c = system.backend, system.backend.control
+    end = b.pick(inputs.stops, b.integer(0))
+
+    def visit(m: Any, save: Any) -> tuple[Any, Any]:
+        m = march(plan, system, inputs, m, end, save, limit, value)
+
+        def inside() -> Any:
+            dense = stages(plan.stepper, system, m.start, m.length, m.record)
+            return plan.stepper.interpolate(system, dense, (save - m.start) / m.length)
+
+        y = b.cond(save == m.t, lambda: m.y, inside)
+        reached = inputs.direction * (m.t - save) >= 0.0
+        return m, (save, value(save, y, system.params), c.where(reached, b.integer(1), b.integer(0)))
+
+    m, (times, values, reached) = b.scan(visit, state.march, inputs.saves)
+    m = march(plan, system, inputs, m, end, None, limit, value)
+    over = c.logical_and(m.t == end, m.status == RUNNING)
+    m = m._replace(status=c.where(over, b.integer(Status.SUCCESS), m.status))
+    if plan.blind:
+        finite = c.isfinite(b.to_control(b.rms(b.stop_gradient(m.y))))
+        m = m._replace(status=c.where(finite, m.status, b.integer(Status.NON_FINITE)))
+    return state._replace(march=m, saved=(times, values), saves=b.total(reached))
+
+
 def _short_of(plan: Plan, b: Any, inputs: Inputs, s: State, stop: Any) -> Any:
     """Where f jumps at the stop, step to the last time before it: f is not asked on the far side."""
     c = b.control

@@ -39,6 +39,19 @@ class Plan:
     max_steps: int
     capacity: int
     max_events: int
+    fixed_size: bool
+    batched: bool
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether nothing but saves, at times that are known, can come between steps of a solve of fixed size."""
+        return self.fixed_size and self.save == "times" and not (self.dense or self.happens) and self.n_stops == 1
+
+    @property
+    def blind(self) -> bool:
+        """Whether steps are taken without a look at the state: all trajectories of a batch then keep one time, and a
+        state that turns NaN stays so to the end, where it is seen."""
+        return self.sweeps and self.batched and not self.adaptive and not self.guarded
 
     @property
     def logs(self) -> bool:

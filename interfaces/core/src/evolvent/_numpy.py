@@ -1,0 +1,99 @@
+"""The eager backend on NumPy arrays: the same results with fewer passes over memory."""
+
+from __future__ import annotations
+
+import math
+import sys
+from threading import local
+from typing import Any
+
+import numpy as np
+
+from ._eager import EagerBackend
+
+
+def _references(x: Any) -> int:
+    return sys.getrefcount(x)
+
+
+# How many references a function's argument has that nobody else holds.
+_OWN = _references(np.empty(0))
+
+
+class NumpyBackend(EagerBackend):
+    """Runs a solve call by call, on NumPy arrays."""
+
+    def __init__(self, leaves: Any = ()):
+        super().__init__(np)
+        self._workspace = Workspace()
+
+    def fresh(self, value):
+        """The value, copied if somebody else may still write to it: a function may return one buffer again and again."""
+        if type(value) is np.ndarray and (sys.getrefcount(value) > _OWN or value.base is not None):
+            return value.copy()
+        return value
+
+    def combine(self, y, dt, weights, ks):
+        # One matrix-vector product reads each array once, where a sum of products writes two arrays for each.
+        total = self._workspace.weighted_sum(weights, ks)
+        if total is None:
+            return super().combine(y, dt, weights, ks)
+        if dt != 1.0:
+            total *= dt
+        if y is not None:
+            total += y
+        return total
+
+    def rms(self, x):
+        flat = np.ravel(x)
+        return math.sqrt(np.vdot(flat, flat).real / flat.size)
+
+    def scaled_norm(self, error, y0, y1, rtol, atol):
+        scale = np.maximum(np.abs(y0), np.abs(y1))
+        if np.ndim(scale) == 0:
+            return float(abs(error) / (atol + rtol * scale))
+        scale *= rtol
+        scale += atol
+        if error.dtype != scale.dtype:
+            return self.rms(error / scale)
+        return self.rms(np.divide(error, scale, out=scale))
+
+
+class Workspace(local):
+    """Stages side by side, as the rows of one matrix; a row is written when its array is new. One for each thread."""
+
+    def __init__(self):
+        self.matrix: np.ndarray | None = None
+        self.held: list[Any] = []
+        self.rows: dict[Any, np.ndarray] = {}
+
+    def weighted_sum(self, weights: Any, ks: Any) -> np.ndarray | None:
+        """``sum(weights[i] * ks[i])``, or None where the arrays don't fit side by side."""
+        count = min(len(weights), len(ks))
+        first = ks[0]
+        if type(first) is not np.ndarray or not first.ndim or count < 2:
+            return None
+        matrix = self.matrix
+        if matrix is None or matrix.shape[1:] != first.shape or matrix.dtype != first.dtype or matrix.shape[0] < count:
+            matrix = self.matrix = np.empty((max(count, 8), *first.shape), dtype=first.dtype)
+            self.held = [None] * matrix.shape[0]
+        held = self.held
+        for i in range(count):
+            k = ks[i]
+            if held[i] is not k:
+                if type(k) is not np.ndarray or k.shape != first.shape or k.dtype != first.dtype:
+                    return None
+                matrix[i] = k
+                held[i] = k
+        row = self._row(weights, count, first.dtype)
+        return np.dot(row, matrix[:count].reshape(count, -1)).reshape(first.shape)
+
+    def _row(self, weights: Any, count: int, dtype: Any) -> np.ndarray:
+        if type(weights) is not tuple:
+            return np.asarray(weights[:count], dtype=dtype)
+        row = self.rows.get((weights, count, dtype))
+        if row is None:
+            if len(self.rows) > 256:
+                self.rows.clear()
+            row = self.rows[weights, count, dtype] = np.asarray(weights[:count], dtype=dtype)
+        return row
