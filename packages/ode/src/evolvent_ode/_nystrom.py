@@ -77,7 +77,7 @@ class NystromTableau:
             )
         b, b_velocity = np.asarray(self.b), np.asarray(self.b_velocity)
         self._check("", b, b_velocity, self.order)
-        if self.error is not None:
+        if self.error is not None and self.error_order is not None:
             self._check("embedded ", b - self.error, b_velocity - self.error_velocity, self.error_order)
         if self.interpolant is not None:
             for theta in (0.25, 0.7):

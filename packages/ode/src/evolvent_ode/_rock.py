@@ -94,7 +94,7 @@ def rows(a) -> list[Any]:
 @cache
 def load(name: str, order: int) -> RockTable:
     """Read a table of this package's data."""
-    with files(__package__).joinpath("data", f"{name}.npz").open("rb") as file:
+    with files("evolvent_ode").joinpath("data", f"{name}.npz").open("rb") as file:
         arrays = np.load(file)
         return RockTable(
             order, **{key: arrays[key].astype(int) if key == "degrees" else arrays[key] for key in arrays}
