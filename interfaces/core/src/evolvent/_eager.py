@@ -11,7 +11,7 @@ import numpy as np
 from . import _scalars
 from ._backend import describe_device, is_array
 from ._errors import InputError
-from ._trees import flatten, tree_map, unflatten
+from ._trees import flatten, leaves, tree_map, unflatten
 
 
 def namespace(array: Any) -> Any:
@@ -313,8 +313,9 @@ class EagerBackend:
         """Make a tree of arrays, with one axis more in front, of a record's rows."""
         if not buffer:
             return tree_map(self._no_rows, example)
-        columns = zip(*(flatten(row)[0] for row in buffer), strict=True)
-        return unflatten(flatten(buffer[0])[1], [self._column(column) for column in columns])
+        structure = flatten(buffer[0])[1]
+        columns = zip(*(leaves(row) for row in buffer), strict=True)
+        return unflatten(structure, [self._column(column) for column in columns])
 
     def _column(self, values):
         if any(is_array(value) for value in values):

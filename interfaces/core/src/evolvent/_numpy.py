@@ -27,6 +27,19 @@ class NumpyBackend(EagerBackend):
         super().__init__(np)
         self._workspace = Workspace()
 
+    def time(self, t, like):
+        return np.float64(t) if like.dtype == np.float64 else like.dtype.type(t).real
+
+    def as_state(self, value, like, what):
+        if type(value) is list:
+            try:
+                array = np.array(value, dtype=like.dtype)
+            except (TypeError, ValueError):
+                return self.as_array(value, like, like.shape, what)
+            if array.shape == like.shape:
+                return array
+        return super().as_state(value, like, what)
+
     def fresh(self, value):
         """The value, copied if somebody else may still write to it: a function may return one buffer again and again."""
         if type(value) is np.ndarray and (sys.getrefcount(value) > _OWN or value.base is not None):

@@ -42,6 +42,11 @@ def flatten(tree: Any, *, lists: bool = True) -> tuple[list[Any], Any]:
     return optree.tree_flatten(tree, None if lists else _is_list_of_numbers, namespace=NAMESPACE)
 
 
+def leaves(tree: Any) -> list[Any]:
+    """List the leaves of a tree whose dataclasses are known already."""
+    return optree.tree_leaves(tree, namespace=NAMESPACE)
+
+
 def unflatten(structure: Any, leaves: Any) -> Any:
     """Put leaves back into a structure."""
     return optree.tree_unflatten(structure, leaves)
