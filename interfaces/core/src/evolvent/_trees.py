@@ -143,7 +143,7 @@ class Packing:
         index = (slice(None),) * lead
         parts = []
         for leaf in self.leaves:
-            part = array[(*index, slice(leaf.start, leaf.stop))]
+            part = array[(*index, slice(leaf.start, leaf.stop), ...)]
             part = backend.xp.reshape(part, before + leaf.shape + behind)
             parts.append(backend.restore(part, leaf.dtype))
         return unflatten(self.structure, parts)
@@ -154,8 +154,8 @@ class Pair(Packing):
 
     def pack(self, backend, tree, like, what):
         q, v = tree
-        return backend.xp.stack([backend.as_state(q, like[0], what), backend.as_state(v, like[1], what)])
+        return backend.xp.stack([backend.as_state(q, like[0, ...], what), backend.as_state(v, like[1, ...], what)])
 
     def unpack(self, backend, array, lead=0):
         index = (slice(None),) * lead
-        return array[(*index, 0)], array[(*index, 1)]
+        return array[(*index, 0, ...)], array[(*index, 1, ...)]

@@ -65,8 +65,8 @@ class Run:
         self.problem, self.stepper, self.backend, self.options = problem, stepper, backend, options
         self.model = Model(problem, backend)
         self.plan, self.inputs = prepare(self.model, stepper, options, by_hand=by_hand)
-        self.functions = self.model.functions(options.save)
-        for name, function in ({} if single is None else single.functions(options.save)).items():
+        self.functions = self.model.functions(options.save, stepper)
+        for name, function in ({} if single is None else single.functions(options.save, stepper)).items():
             self.functions[name].single = function
         self.keep = keep
         self._programs: dict[str, Any] = {}

@@ -69,8 +69,8 @@ class Model:
             )
         return tuple(self._passed(leaves[i]) for i in self.dynamic)
 
-    def functions(self, save: Callable[..., Any] | None) -> dict[str, Callable[..., Any]]:
-        """List the flat functions by name."""
+    def functions(self, save: Callable[..., Any] | None, stepper: Any) -> dict[str, Callable[..., Any]]:
+        """List the flat functions of the problem, and those that the user gave to the stepper, by name."""
         problem = self.problem
         found: dict[str, Callable[..., Any]] = {}
         if isinstance(problem, SecondOrderODEProblem):
@@ -86,6 +86,10 @@ class Model:
             found[f"dose{i}"] = self._effect(dose.effect)
         if save is not None:
             found["save"] = lambda t, y, params: self._call(save, t, y, params)
+        for name in stepper.user_functions:
+            given = getattr(stepper, name)
+            if given is not None:
+                found[name] = lambda t, y, params, given=given: self._call(given, t, y, params)
         if callable(problem.domain):
             found["inside"] = lambda t, y, params: self._call(problem.domain, t, y, params)
         return {name: _marked(function, name) for name, function in found.items()}

@@ -47,6 +47,9 @@ class Stepper(Algorithm):
     A subclass is a frozen dataclass that gives `start`, `step` and, unless a cubic Hermite polynomial will do,
     `interpolate`: pure functions, written with the backend's operations alone. The driver owns all the rest.
 
+    Fields that hold functions ``(t, y, params)`` of the user are named in `user_functions`; the step calls them as
+    ``system.functions[name](t, y, system.params)``, so that they are seen as f is: on any backend, never stale.
+
     Times and step sizes (`t`, `dt`) are scalars of the control plane: use Python's arithmetic on them, and no
     ``if``. States are arrays of the data plane: combine them by `System.combine`.
     """
@@ -56,6 +59,7 @@ class Stepper(Algorithm):
     error_order: int | None = None
     dense_order: int = 3
     adaptive: bool = False
+    user_functions: ClassVar[tuple[str, ...]] = ()
 
     def start(self, system, t, y) -> Any:
         """Prepare the cache for a first step from `y` at `t`; by default the derivative there."""
