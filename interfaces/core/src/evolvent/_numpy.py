@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from threading import local
 from typing import Any
@@ -59,12 +58,12 @@ class NumpyBackend(EagerBackend):
 
     def rms(self, x):
         flat = np.ravel(x)
-        return math.sqrt(np.vdot(flat, flat).real / flat.size)
+        return np.sqrt(np.vdot(flat, flat).real / flat.size)
 
     def scaled_norm(self, error, y0, y1, rtol, atol):
         scale = np.maximum(np.abs(y0), np.abs(y1))
         if np.ndim(scale) == 0:
-            return float(abs(error) / (atol + rtol * scale))
+            return np.abs(error) / (atol + rtol * scale)
         scale *= rtol
         scale += atol
         if error.dtype != scale.dtype:
@@ -77,11 +76,12 @@ class Workspace(local):
 
     def __init__(self):
         self.matrix: np.ndarray | None = None
+        self.scratch = np.empty(0)
         self.held: list[Any] = []
         self.rows: dict[Any, np.ndarray] = {}
 
     def weighted_sum(self, weights: Any, ks: Any) -> np.ndarray | None:
-        """``sum(weights[i] * ks[i])``, or None where the arrays don't fit side by side."""
+        """``sum(weights[i] * ks[i])``, or None where the arrays are not of one kind."""
         count = min(len(weights), len(ks))
         first = ks[0]
         if type(first) is not np.ndarray or not first.ndim or count < 2:
@@ -89,17 +89,27 @@ class Workspace(local):
         matrix = self.matrix
         if matrix is None or matrix.shape[1:] != first.shape or matrix.dtype != first.dtype or matrix.shape[0] < count:
             matrix = self.matrix = np.empty((max(count, 8), *first.shape), dtype=first.dtype)
+            self.scratch = np.empty(first.shape, dtype=first.dtype)
             self.held = [None] * matrix.shape[0]
         held = self.held
-        for i in range(count):
+        new = [i for i in range(count) if held[i] is not ks[i]]
+        for i in new:
             k = ks[i]
-            if held[i] is not k:
-                if type(k) is not np.ndarray or k.shape != first.shape or k.dtype != first.dtype:
-                    return None
-                matrix[i] = k
-                held[i] = k
+            if type(k) is not np.ndarray or k.shape != first.shape or k.dtype != first.dtype:
+                return None
+        if len(new) > 2 and first.size > 1024:
+            return self._one_by_one(weights, ks, count)
+        for i in new:
+            matrix[i] = held[i] = ks[i]
         row = self._row(weights, count, first.dtype)
         return np.dot(row, matrix[:count].reshape(count, -1)).reshape(first.shape)
+
+    def _one_by_one(self, weights: Any, ks: Any, count: int) -> np.ndarray:
+        """The same where most arrays are new, as in recursions over few terms: copying them would cost more."""
+        total = np.multiply(ks[0], weights[0])
+        for i in range(1, count):
+            total += np.multiply(ks[i], weights[i], out=self.scratch)
+        return total
 
     def _row(self, weights: Any, count: int, dtype: Any) -> np.ndarray:
         if type(weights) is not tuple:

@@ -15,5 +15,5 @@ class Again(NamedTuple):
 def stages(stepper: Any, system: Any, t: Any, dt: Any, record: Any) -> Any:
     """The dense-output data of the step of length `dt` from `t`, taken again where only its start was kept."""
     if isinstance(record, Again):
-        return stepper.step(system, t, record.y, dt, record.cache).dense
-    return record
+        record = stepper.step(system, t, record.y, dt, record.cache).dense
+    return stepper.complete(system, record)

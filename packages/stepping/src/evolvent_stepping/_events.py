@@ -37,6 +37,7 @@ def first_crossing(plan: Plan, system: Any, dense: Any, t: Any, dt: Any, signs: 
     A condition that starts at zero has no sign until it shows one: what crossed before is not found again.
     """
     b, c = system.backend, system.backend.control
+    dense = plan.stepper.complete(system, dense)
     found, low, high = b.boolean(False), start, b.real(1.0)
     previous = start
     for j in range(1, SAMPLES + 1):

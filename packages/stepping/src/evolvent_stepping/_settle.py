@@ -167,6 +167,10 @@ def put_save(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any, time
     """Save the solution at a time within the last step."""
     b = system.backend
     m = s.march
+    if not b.rematerialise and m.record is not None:
+        # More saves may come in this step: what its dense output wants is computed once.
+        m = m._replace(record=stages(plan.stepper, system, m.start, m.length, m.record))
+        s = s._replace(march=m)
 
     def inside() -> Any:
         dense = stages(plan.stepper, system, m.start, m.length, m.record)

@@ -69,6 +69,10 @@ class Stepper(Algorithm):
     def step(self, system, t, y, dt, cache) -> Step:
         """Try one step from `y` at `t` to ``t + dt`` (`dt` is negative backward in time)."""
 
+    def complete(self, system, dense) -> Any:
+        """Add to a step's data what only dense output wants: called once, before a step is evaluated."""
+        return dense
+
     def interpolate(self, system, dense, theta) -> Any:
         """Evaluate the solution at ``dense.t + theta * dense.dt``, ``0 <= theta <= 1``."""
         return hermite(system, dense, theta)
