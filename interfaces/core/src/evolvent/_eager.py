@@ -363,6 +363,10 @@ class EagerBackend:
             [self._host(item) if is_array(item) else item for item in x] if isinstance(x, list | tuple) else x
         )
 
+    def landed(self, tree):
+        """Bring the control-plane scalars of a tree to the host."""
+        return tree
+
     def most(self, x):
         """The greatest entry of a control value, as a Python number."""
         return x

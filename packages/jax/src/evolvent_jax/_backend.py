@@ -186,6 +186,8 @@ class JaxBackend(EagerBackend):
         if is_tracer(count):
             # Shapes are fixed inside a transformation: what was not written becomes zero, steps of no length among it.
             return self.filled(buffer, count, jax.tree.map(lambda x: jnp.zeros((), x.dtype), buffer))
+        if int(count) == self.length(buffer):
+            return buffer
         return jax.tree.map(lambda x: x[: int(count)], buffer)
 
     def joined(self, buffers):
@@ -225,7 +227,11 @@ class JaxBackend(EagerBackend):
         )
 
     def data_times(self, times, like):
-        return jnp.asarray(times).astype(self.real_dtype(like.dtype))
+        dtype = self.real_dtype(like.dtype)
+        return times if times.dtype == dtype and isinstance(times, jax.Array) else jnp.asarray(times).astype(dtype)
+
+    def landed(self, tree):
+        return jax.tree.map(lambda x: x if is_tracer(x) or np.ndim(x) else np.asarray(x)[()], tree)
 
     def evaluate(self, function, steps, times, direction):
         starts, lengths = steps[0], steps[1]

@@ -1,5 +1,7 @@
 """The control plane of the JAX backend: functions of traced scalars."""
 
+import jax.numpy as jnp
+import numpy as np
 from jax.numpy import (
     abs,
     ceil,
@@ -16,7 +18,6 @@ from jax.numpy import (
     power,
     sign,
     sqrt,
-    where,
 )
 
 __all__ = [
@@ -37,3 +38,10 @@ __all__ = [
     "sqrt",
     "where",
 ]
+
+
+def where(pred, yes, no):
+    """Choose; at once where the choice is known, as it is on the host."""
+    if isinstance(pred, bool | np.bool_):
+        return yes if pred else no
+    return jnp.where(pred, yes, no)

@@ -79,10 +79,18 @@ class Run:
 
     # ------------------------------------------------------------ what the backend runs
     def begin(self, inputs: Inputs, limit: Any, horizon: Any) -> State:
-        return self._program("begin", inputs)(inputs, limit, horizon)
+        return self._landed(self._program("begin", inputs)(inputs, limit, horizon))
 
     def resume(self, inputs: Inputs, state: State, limit: Any, horizon: Any) -> State:
-        return self._program("resume", inputs)(inputs, state, limit, horizon)
+        return self._landed(self._program("resume", inputs)(inputs, state, limit, horizon))
+
+    def _landed(self, state: State) -> State:
+        """The state with what the host looks at between slices on the host."""
+        m = state.march
+        seen = (m.t, m.accepted, m.rejected, m.calls, m.status, m.logged, state.saves, state.happenings)
+        t, accepted, rejected, calls, status, logged, saves, happenings = self.backend.landed(seen)
+        m = m._replace(t=t, accepted=accepted, rejected=rejected, calls=calls, status=status, logged=logged)
+        return state._replace(march=m, saves=saves, happenings=happenings)
 
     def _program(self, name: str, inputs: Inputs) -> Any:
         if name not in self._programs:
