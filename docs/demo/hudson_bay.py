@@ -3,9 +3,9 @@
     python docs/demo/hudson_bay.py [--picture FILE]
 
 The model is Lotka and Volterra's. The data are the thousands of pelts that the Hudson's Bay Company collected
-from 1900 to 1920, as printed by Howard (2009) and used in Stan's case study (Carpenter 2018). As there, errors
-are taken to be proportional to the numbers, so the fit is by least squares on the logarithms. It needs NumPy
-alone: the derivatives by all six unknowns come from one ensemble of thirteen solves.
+from 1900 to 1920, as printed by Howard (2009) and used in Stan's case study (Carpenter 2018). As there, the
+errors are taken to be proportional to the numbers: the fit is by least squares on the logarithms. It needs
+NumPy alone, for the derivatives by all six unknowns come from one ensemble of thirteen solves.
 
 References
 ----------

@@ -1,0 +1,68 @@
+"""Directives that read the registry: a table of a package's algorithms, and the docstring of each.
+
+```{methods} evolvent-ode
+```
+
+```{method-classes} evolvent-ode
+```
+"""
+
+from importlib.metadata import distribution
+
+from sphinx.util.docutils import SphinxDirective
+
+import evolvent as ev
+
+# The first family that a method belongs to is its own.
+FAMILIES = {
+    "Stabilised, for large systems that are mildly stiff": lambda method: method.stabilised,
+    "For second-order problems": lambda method: ev.ODEProblem not in method.problem_types,
+    "For fixed steps": lambda method: not method.adaptive,
+    "With control of the step size": lambda method: True,
+}
+
+
+def methods_of(package):
+    """Load the algorithms that a distribution registers."""
+    entries = distribution(package).entry_points.select(group="evolvent.algorithms")
+    return [ev.load_algorithm(entry.name) for entry in entries]
+
+
+def table(methods):
+    """Write a table in Markdown, by order."""
+    lines = ["| method | order | dense output | |", "|---|---|---|---|"]
+    for method in sorted(methods, key=lambda method: method.order):
+        summary = (method.__doc__ or "").split("\n", 1)[0]
+        order = "variable" if isinstance(method.__dict__.get("order"), property) else method.order
+        lines.append(f"| {{py:obj}}`~evolvent_ode.{method.__name__}` | {order} | {method.dense_order} | {summary} |")
+    return "\n".join(lines)
+
+
+class Methods(SphinxDirective):
+    """One table for each family of methods."""
+
+    required_arguments = 1
+
+    def run(self):
+        families = {title: [] for title in FAMILIES}
+        for method in methods_of(self.arguments[0]):
+            families[next(title for title, belongs in FAMILIES.items() if belongs(method))].append(method)
+        text = [f"**{title}**\n\n{table(methods)}\n" for title, methods in reversed(families.items())]
+        return self.parse_text_to_nodes("\n".join(text))
+
+
+class MethodClasses(SphinxDirective):
+    """The documentation of every method, by name."""
+
+    required_arguments = 1
+
+    def run(self):
+        names = sorted(f"{m.__module__.split('.')[0]}.{m.__name__}" for m in methods_of(self.arguments[0]))
+        text = "\n".join(f".. autoclass:: {name}" for name in names)
+        return self.parse_text_to_nodes(f"```{{eval-rst}}\n{text}\n```")
+
+
+def setup(app):
+    app.add_directive("method-classes", MethodClasses)
+    app.add_directive("methods", Methods)
+    return {"parallel_read_safe": True}
