@@ -135,6 +135,10 @@ class EagerBackend:
             return like.dtype.type(t).real
         return self.xp.asarray(t, dtype=self.real_dtype(like.dtype), device=self.device)
 
+    def shifted(self, t, late):
+        """A control-plane time, later by a data-plane scalar."""
+        return t + late
+
     def fresh(self, value):
         """What a user's function returned, as values that nobody will write to."""
         return value
@@ -261,11 +265,12 @@ class EagerBackend:
     def any(self, pred):
         return pred
 
-    def while_loop(self, cond, body, carry, *, max_iterations, resumable=False):
+    def while_loop(self, cond, body, carry, *, max_iterations, resumable=False, records=None):
         """Repeat `body` while `cond` holds.
 
         If the user's function raises inside a resumable loop, the exception takes what was reached with it, so that
-        nothing is lost.
+        nothing is lost. `records` names the field of the carry that holds records, for backends that must not copy
+        them.
         """
         if not resumable:
             while cond(carry):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ._eager import EagerBackend
+from ._backend import is_array
 from ._errors import InputError
 from ._plot import to_numpy
 from ._trees import flatten, tree_map, unflatten
@@ -99,8 +100,11 @@ class LanesBackend(EagerBackend):
         super().__init__(single.xp, single.device)
         self.single = single
         self.lanes = (lanes,)
-        self.differentiates = single.differentiates
         self._active = [np.ones(lanes, dtype=bool)]
+
+    @property
+    def differentiates(self) -> bool:
+        return self.single.differentiates
 
     @property
     def label(self) -> str:
@@ -131,7 +135,8 @@ class LanesBackend(EagerBackend):
             return self._entries(scalars[0], np.float64)
         if self.xp is np:
             return tuple(self._entries(scalar, np.float64) for scalar in scalars)
-        together = self.xp.stack([self.xp.broadcast_to(self.xp.asarray(s, device=self.device), self.lanes) for s in scalars])
+        arrays = [s if self._is_data(s) else self.xp.asarray(s, device=self.device) for s in scalars]
+        together = self.xp.stack([self.xp.broadcast_to(array, self.lanes) for array in arrays])
         return tuple(to_numpy(together).astype(np.float64))
 
     def most(self, x):
@@ -142,8 +147,17 @@ class LanesBackend(EagerBackend):
         """Bring control-plane entries to the data plane."""
         return np.asarray(control, dtype=dtype) if self.xp is np else self.xp.asarray(np.array(control), dtype=dtype, device=self.device)
 
+    def _is_data(self, x) -> bool:
+        return self.xp is not np and is_array(x) and not isinstance(x, np.ndarray)
+
     def time(self, t, like):
         return self._data(t, self.real_dtype(like.dtype)) if isinstance(t, np.ndarray | float) else t
+
+    def shifted(self, t, late):
+        return self.time(t, late) + late
+
+    def stop_gradient(self, x):
+        return self.single.stop_gradient(x)
 
     def scale(self, value, like):
         return float(value)
@@ -186,6 +200,11 @@ class LanesBackend(EagerBackend):
         def choose(a, b):
             if a is b or isinstance(a, LaneRecord):
                 return a
+            # A time that carries derivatives may stand beside one that does not.
+            if isinstance(a, np.ndarray) and self._is_data(b):
+                a = self.time(a, b)
+            elif isinstance(b, np.ndarray) and self._is_data(a):
+                b = self.time(b, a)
             if isinstance(a, np.ndarray | np.generic | float | int):
                 return np.where(pred, a, b)
             return self.xp.where(mask, a, b)
@@ -213,7 +232,7 @@ class LanesBackend(EagerBackend):
     def any(self, pred):
         return bool(np.any(np.broadcast_to(pred, self.lanes) & self._active[-1]))
 
-    def while_loop(self, cond, body, carry, *, max_iterations, resumable=False):
+    def while_loop(self, cond, body, carry, *, max_iterations, resumable=False, records=None):
         live = self._active[-1] & cond(carry)
         while live.any():
             try:
@@ -236,8 +255,7 @@ class LanesBackend(EagerBackend):
 
     # ---------------------------------------------------------------- derivatives
     def jvp(self, function, x, dx):
-        eps = 1e-6 * np.maximum(1.0, np.abs(to_numpy(x)).max())
-        return function(x), (function(x + eps * dx) - function(x - eps * dx)) / (2.0 * eps)
+        return self.single.jvp(function, x, dx)
 
     # ---------------------------------------------------------------- running
     def program(self, entry, functions, examples):
@@ -272,7 +290,8 @@ class Kept:
         results = [self.function.single(*(tree_map(partial(_slice, i=i), a) for a in arguments)) for i in lanes]
         leaves = [flatten(result)[0] for result in results]
         xp = self.backend.xp
-        stacked = [xp.stack([xp.asarray(leaf, device=self.backend.device) for leaf in column], axis=-1) for column in zip(*leaves, strict=True)]
+        arrays = [[x if is_array(x) else xp.asarray(x, device=self.backend.device) for x in row] for row in leaves]
+        stacked = [xp.stack(column, axis=-1) for column in zip(*arrays, strict=True)]
         return unflatten(flatten(results[0])[1], stacked)
 
     def _looks_apart(self, example) -> bool:

@@ -146,14 +146,21 @@ class JaxBackend(EagerBackend):
         x = jnp.asarray(x)
         return lax.convert_element_type(x, x.dtype)
 
-    def while_loop(self, cond, body, carry, *, max_iterations, resumable=False):
-        return while_loop(
-            cond,
-            body,
-            jax.tree.map(self._definite, carry),
-            max_iterations=max_iterations,
-            self_limited=resumable,
-        )
+    def while_loop(self, cond, body, carry, *, max_iterations, resumable=False, records=None):
+        carry = jax.tree.map(self._definite, carry)
+        # A resumable loop counts its own steps.
+        loop = partial(while_loop, max_iterations=max_iterations, self_limited=resumable)
+        kept = getattr(carry, records) if records else ()
+        if not jax.tree.leaves(kept):
+            return loop(cond, body, carry)
+
+        def apart(carry, kept):
+            carry = body(carry._replace(**{records: kept}))
+            return carry._replace(**{records: ()}), getattr(carry, records)
+
+        # A trajectory of a batch that has ended still writes, behind the rows that count.
+        carry, kept = loop(cond, apart, carry._replace(**{records: ()}), buffers=kept)
+        return carry._replace(**{records: kept})
 
     def scan(self, body, carry, xs):
         """Carry a state along the rows of `xs`; returns the last state and what `body` gave at each row."""
@@ -176,8 +183,9 @@ class JaxBackend(EagerBackend):
             return buffer
 
         def write(rows, x):
-            if is_tracer(when):
-                x = jnp.where(when, x, lax.dynamic_index_in_dim(rows, index, keepdims=False))
+            if is_tracer(when) or is_tracer(index):
+                fits = jnp.logical_and(when, index < rows.shape[0])
+                x = jnp.where(fits, x, lax.dynamic_index_in_dim(rows, index, keepdims=False))
             return lax.dynamic_update_index_in_dim(rows, jnp.asarray(x, dtype=rows.dtype), index, 0)
 
         return jax.tree.map(write, buffer, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ def solve_ensemble(problem: Any, stepper: Any, backend: Any, options: Options) -
     """Solve all members of an ensemble at once: by the backend's own batching, or in lanes."""
     if options.on_step is not None:
         raise InputError("on_step", "is called after a step of one trajectory, and an ensemble steps many.", "Use progress= or wall_time=.")
+    if options.dense is None:
+        # Every step's stages, of every trajectory: only where they are asked for.
+        options = replace(options, dense=False)
     began = time.perf_counter()
     batch = by_vmap if hasattr(backend, "vmap") else in_lanes
     run, state, points, counts, member_state = batch(problem, stepper, backend, options)
@@ -92,6 +96,10 @@ def by_vmap(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple
     inputs = backend.vmap(numbers, tuple(None if x is None else 0 for x in given), along)(*(backend.arrays(x, len(problem)) for x in given))
     program = fixed.program(_Together(run, along), run.functions, run.examples(run.inputs))
     state, points, counts = program(inputs)
+    if not backend.traced:
+        # Outside a transformation arrays need not be longer than the longest trajectory.
+        longest = backend.most(counts)
+        points = tree_map(lambda x: x[:, :longest, ...], points)
     return run, state, points, counts, lambda i: fixed.take(state, i)
 
 

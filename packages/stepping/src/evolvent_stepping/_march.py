@@ -75,6 +75,7 @@ def march(
         m,
         max_iterations=plan.max_steps,
         resumable=True,
+        records="log",
     )
 
 

@@ -40,6 +40,7 @@ def prepare(model: Model, stepper: Any, options: Options, *, by_hand: bool = Fal
         terminal=tuple(int(event.terminal) for event in model.events),
         effects=tuple(event.effect is not None for event in model.events),
         n_doses=len(model.doses),
+        jumps=bool(model.doses) or len(_times("discontinuities", problem.discontinuities)) > 0,
         guarded=guarded,
         max_steps=max_steps,
         capacity=max_steps + 2 if b.traced else min(max_steps + 2, 1024),

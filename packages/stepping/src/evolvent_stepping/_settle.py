@@ -131,7 +131,12 @@ def settle(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any, target
     def other(s: State) -> State:
         stop = _short_of(plan, b, inputs, s, b.pick(inputs.stops, s.stop))
         at_stop = c.logical_and(inputs.direction * (s.march.t - stop) >= 0.0, s.march.status == RUNNING)
-        halt = lambda s: b.cond(at_stop, lambda s: pass_stop(plan, system, inputs, s, value), lambda s: s, s)  # noqa: E731
+
+        def halt(s: State) -> State:
+            if plan.jumps:
+                s = b.cond(at_stop, lambda s: jump(plan, system, inputs, s, value), lambda s: s, s)
+            return next_stop(plan, b, s, at_stop)
+
         if not plan.directions:
             return halt(s)
         return b.cond(s.march.crossing.pending, lambda s: pass_event(plan, system, inputs, s, value), halt, s)
@@ -181,8 +186,16 @@ def put_save(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any, time
     return s._replace(saved=saved, saves=s.saves + b.integer(1))
 
 
-def pass_stop(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any) -> State:
-    """Give the dose of a stop that was reached, start afresh where f jumps, and aim at the next stop."""
+def next_stop(plan: Plan, b: Any, s: State, at_stop: Any) -> State:
+    """Aim at the stop behind one that was reached; behind the last one the solve has succeeded."""
+    c = b.control
+    stop = s.stop + c.where(at_stop, b.integer(1), b.integer(0))
+    status = c.where(stop >= plan.n_stops, b.integer(Status.SUCCESS), s.march.status)
+    return s._replace(march=s.march._replace(status=status), stop=c.minimum(stop, b.integer(plan.n_stops - 1)))
+
+
+def jump(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any) -> State:
+    """Give the dose of a stop that was reached, and start afresh where it or f jumps."""
     b, c = system.backend, system.backend.control
     m = s.march._replace(t=b.pick(inputs.stops, s.stop))
     y, params = m.y, s.params
@@ -203,10 +216,7 @@ def pass_stop(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any) -> 
     m = b.cond(
         fresh, lambda m: restart(plan, system.with_params(params), m, y, value, params), lambda m: m, m
     )
-    stop = s.stop + b.integer(1)
-    over = stop >= plan.n_stops
-    m = m._replace(status=c.where(over, b.integer(Status.SUCCESS), m.status))
-    return s._replace(march=m, params=params, stop=c.minimum(stop, b.integer(plan.n_stops - 1)))
+    return s._replace(march=m, params=params)
 
 
 def restart(plan: Plan, system: Any, m: Any, y: Any, value: Any, params: Any) -> Any:
@@ -249,7 +259,7 @@ def pass_event(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any) ->
     s = s._replace(
         counts=counts,
         happened=b.put(
-            s.happened, s.happenings, (t if late is None else t + late, y, marks), b.boolean(True)
+            s.happened, s.happenings, (t if late is None else b.shifted(t, late), y, marks), b.boolean(True)
         ),
         happenings=s.happenings + b.integer(1),
     )
@@ -282,7 +292,7 @@ def with_effects(plan, system, s, t, y, late, happened, residuals, crossed, ends
     if plan.logs:
         # The log has the state before the effect too, with the step that led there.
         m = record_step(plan, system, m, b.boolean(True), value)
-    time = t if late is None else t + late
+    time = t if late is None else b.shifted(t, late)
     after, params = y, s.params
     for i, has_effect in enumerate(plan.effects):
         if has_effect:
@@ -331,10 +341,12 @@ def moved_to_crossing(plan: Plan, system: Any, t: Any, y: Any, happened: Any) ->
     params = b.stop_gradient(system.params)
     late, free = None, b.boolean(True)
     for i, now in enumerate(happened):
-        path = lambda s, i=i: system.functions["conditions"](t + s, held + s * along, params)[i]  # noqa: E731
+        path = lambda s, i=i: system.functions["conditions"](b.shifted(t, s), held + s * along, params)[i]  # noqa: E731
         _, rate = b.jvp(path, b.zeros_like(values[i]), b.zeros_like(values[i]) + 1.0)
-        step = -(values[i] - b.stop_gradient(values[i])) / b.stop_gradient(rate)
         chosen = b.control.logical_and(now, free)
+        # Where nothing happens the rate may be zero, and its reciprocal spoil the derivative of all.
+        rate = b.select(chosen, b.stop_gradient(rate), b.zeros_like(rate) + 1.0)
+        step = -(values[i] - b.stop_gradient(values[i])) / rate
         late = b.select(chosen, step, b.zeros_like(step) if late is None else late)
         free = b.control.logical_and(free, b.control.logical_not(now))
     return late, b.combine(y, 1.0, (1.0,), (slope * late,))

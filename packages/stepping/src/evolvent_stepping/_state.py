@@ -35,6 +35,7 @@ class Plan:
     terminal: tuple[int, ...]
     effects: tuple[bool, ...]
     n_doses: int
+    jumps: bool
     guarded: str
     max_steps: int
     capacity: int
