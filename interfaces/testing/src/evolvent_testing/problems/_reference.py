@@ -34,7 +34,7 @@ class ReferenceProblem:
     params : dict, optional
         Python floats and arrays.
     exact : callable, optional
-        ``exact(t)``: the state at `t`, a NumPy array; of shape (2, *q.shape) for a second-order problem.
+        ``exact(t)``: the state at `t`, a NumPy array; of shape ``(2, *q.shape)`` for a second-order problem.
     final : numpy.ndarray, optional
         The state at the end, computed in extended precision, where there is no closed form.
     digits : int
