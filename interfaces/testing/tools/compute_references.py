@@ -1,9 +1,9 @@
 """Compute the reference states of the problems without a closed form, and write them beside the problems.
 
-Extrapolation of the modified midpoint rule (Gragg, Bulirsch, Stoer) in NumPy's long double, which has 64 bits of
-mantissa on x86-64, or, where the problem magnifies rounding errors, in mpmath's numbers of 34 digits. Each state is
-computed twice, at different tolerances and orders: the digits on which the two agree, at most 16, are those that are
-written down as right.
+Extrapolation of the modified midpoint rule (Gragg, Bulirsch, Stoer) in NumPy's long double, which has 64 bits
+of mantissa on x86-64, or, where the problem magnifies rounding errors, in mpmath's numbers of 34 digits. Each
+state is computed twice, at different tolerances and orders: the digits on which the two agree, at most 16,
+are those that are written down as right.
 
     python tools/compute_references.py [name ...]
 """
@@ -18,6 +18,7 @@ from pathlib import Path
 import array_api_compat.numpy as xp
 import mpmath
 import numpy as np
+
 from evolvent_testing.problems import reference_problems
 
 STORE = Path(__file__).parents[1] / "src/evolvent_testing/problems/reference_states.json"
@@ -40,7 +41,7 @@ def first_order(given, number):
 
 
 def midpoint(f, t, y, dt, substeps):
-    """Take one step of the modified midpoint rule; its error has an expansion in even powers of the substep."""
+    """Take one step of the modified midpoint rule; its error is a series in even powers of the substep."""
     h = dt / substeps
     before, now = y, y + h * f(t, y)
     for i in range(1, substeps):
@@ -49,7 +50,7 @@ def midpoint(f, t, y, dt, substeps):
 
 
 def extrapolated_step(f, t, y, dt, columns):
-    """Extrapolate `columns` midpoint steps to order ``2 * columns``; return the state and an error estimate."""
+    """Extrapolate `columns` midpoint steps to order ``2 * columns``; return state and error estimate."""
     row = []
     for j in range(columns):
         last = row

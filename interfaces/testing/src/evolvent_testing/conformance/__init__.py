@@ -17,6 +17,7 @@ class AlgorithmConformance(Value, Accuracy, Saving, Arrays, Derivatives, Failure
 
         from evolvent_testing import AlgorithmConformance
 
+
         class TestMyMethod(AlgorithmConformance):
             algorithm = MyMethod()
 
@@ -27,8 +28,8 @@ class AlgorithmConformance(Value, Accuracy, Saving, Arrays, Derivatives, Failure
     order_tolerance : float
         How far the measured order may lie below the claimed one.
     order_excess : float
-        How far it may lie above. Some methods of high order have a leading error term too small to be seen among
-        double precision's rounding errors, and look better than they are: say so where you raise it.
+        How far it may lie above. Some methods of high order have a leading error term too small to be seen
+        among double precision's rounding errors, and look better than they are: say so where you raise it.
     tolerance_factor : float
         How many times the tolerance the error at the end may be, on easy problems.
     complex_state : bool

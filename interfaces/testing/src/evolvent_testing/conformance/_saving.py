@@ -12,7 +12,7 @@ class Saving(Setting):
     """Claims about saved times and interpolation."""
 
     def test_saveat_is_hit_exactly(self):
-        """The saved times are those that were asked for, bit for bit, and the states those of the dense output."""
+        """The saved times are those asked for, bit for bit, and the states are those of the dense output."""
         times = np.asarray([0.0, 0.1, 1.0 / 3.0, 0.7, np.nextafter(2.0, 0.0), 2.0])
         saved = self.solve(self.problem(), saveat=times)
         assert saved.t.tolist() == times.tolist()

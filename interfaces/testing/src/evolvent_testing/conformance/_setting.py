@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import array_api_compat.numpy as numpy_namespace
-import evolvent as ev
 import numpy as np
+
+import evolvent as ev
 
 from ..backends import to_numpy
 from ..problems import ReferenceProblem, lotka_volterra, spring
@@ -39,13 +40,16 @@ class Setting:
     def options(self, span: float = 2.0, steps: int = FIXED_STEPS, tolerance: float = 1e-6) -> dict[str, Any]:
         """Choose tolerances, or a step size for a method without an error estimate."""
         if self.algorithm.adaptive:
+            # A method of low order would need thousands of steps for tight tolerances.
+            tolerance = max(tolerance, 10.0 ** -(2 + self.algorithm.order))
             return {"rtol": tolerance, "atol": tolerance}
         return {"dt": abs(span) / steps}
 
     def solve(self, problem: Any, **options: Any) -> Any:
         """Solve by the algorithm, with `options` in place of the usual ones."""
         given = {} if "dt" in options or "rtol" in options else self.options()
-        return ev.solve(problem, self.algorithm, **{**given, **options})
+        with np.errstate(over="ignore", invalid="ignore"):  # a trial step may be far too large
+            return ev.solve(problem, self.algorithm, **{**given, **options})
 
 
 def leaves(y: Any) -> tuple[Any, ...]:

@@ -9,9 +9,10 @@ from functools import cache, update_wrapper
 from importlib.resources import files
 from typing import Any
 
-import evolvent as ev
 import numpy as np
 import optree
+
+import evolvent as ev
 
 _MAKERS: dict[str, Callable[..., ReferenceProblem]] = {}
 
@@ -23,8 +24,8 @@ class ReferenceProblem:
     Parameters
     ----------
     f : callable
-        ``f(t, y, params)``, or the acceleration ``f(t, q, v, params)`` of a second-order problem. It indexes along the
-        first axis alone, so a trailing axis of trajectories does not disturb it.
+        ``f(t, y, params)``, or the acceleration ``f(t, q, v, params)`` of a second-order problem. It indexes
+        along the first axis alone, so a trailing axis of trajectories does not disturb it.
     y0 : array, or tuple of arrays (q0, v0) for a second-order problem
         The initial state.
     t_span : tuple of float
@@ -65,7 +66,7 @@ class ReferenceProblem:
         return isinstance(self.y0, tuple)
 
     def problem(self, **changes) -> Any:
-        """Make the `evolvent.ODEProblem` or `evolvent.SecondOrderODEProblem`; `changes` replace its arguments."""
+        """Make the `evolvent.ODEProblem` or `evolvent.SecondOrderODEProblem`, with `changes`."""
         if self.second_order:
             q0, v0 = changes.pop("y0", self.y0)
             given = {"q0": q0, "v0": v0, "t_span": self.t_span, "params": self.params, "events": self.events}

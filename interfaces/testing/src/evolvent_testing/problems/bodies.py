@@ -12,11 +12,14 @@ HAIRER_1 = (
     "E. Hairer, S. P. Nørsett, G. Wanner, Solving Ordinary Differential Equations I, Springer, 1993, "
     "doi:10.1007/978-3-540-78862-1"
 )
-GEOMETRIC = "E. Hairer, C. Lubich, G. Wanner, Geometric Numerical Integration, Springer, 2006, doi:10.1007/3-540-30666-8"
+GEOMETRIC = (
+    "E. Hairer, C. Lubich, G. Wanner, Geometric Numerical Integration, Springer, 2006, "
+    "doi:10.1007/3-540-30666-8"
+)
 
 
 def column(xp, values, lanes: tuple[int, ...]):
-    """Let one value a body broadcast against (body, coordinate, *lanes); the values may have lanes themselves."""
+    """Let one value a body, with lanes or without, broadcast against (body, coordinate, *lanes)."""
     own = values.shape[1:]
     return xp.reshape(values, (values.shape[0], 1, *own, *(1 for _ in lanes[len(own) :])))
 
@@ -146,7 +149,7 @@ def kink(xp):
 
 @reference_problem
 def pleiades(xp):
-    """Seven stars in a plane with close encounters, in first-order form: x (7), y (7), their velocities (14)."""
+    """Seven stars in a plane, with close encounters; state x (7), y (7), their velocities (14)."""
 
     def f(t, y, p):
         lanes = y.shape[1:]
@@ -216,7 +219,7 @@ def rigid_body(xp):
 
 @reference_problem
 def henon_heiles(xp):
-    """The third integral of motion of a star in a galaxy, in second-order form, on a regular orbit of energy 1/12."""
+    """A star in a galaxy, in second-order form, on a regular orbit of energy 1/12."""
 
     def a(t, q, v, p):
         return xp.stack([-q[0] - 2.0 * q[0] * q[1], -q[1] - q[0] ** 2 + q[1] ** 2])
@@ -225,6 +228,7 @@ def henon_heiles(xp):
         a,
         ([0.0, 0.1], [math.sqrt(2.0 * (1.0 / 12.0 - 0.005 + 0.001 / 3.0)), 0.0]),
         (0.0, 20.0),
-        "M. Hénon, C. Heiles, The applicability of the third integral of motion, Astronomical Journal 69 (1964) 73-79, "
+        "M. Hénon, C. Heiles, The applicability of the third integral of motion, Astronomical Journal 69 "
+        "(1964) 73-79, "
         "doi:10.1086/109234",
     )

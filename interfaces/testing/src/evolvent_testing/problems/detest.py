@@ -11,7 +11,8 @@ from ._reference import ReferenceProblem, reference_problem
 from .bodies import column, inverse_cube, kepler_state
 
 SOURCE = (
-    "T. E. Hull, W. H. Enright, B. M. Fellen, A. E. Sedgwick, Comparing numerical methods for ordinary differential "
+    "T. E. Hull, W. H. Enright, B. M. Fellen, A. E. Sedgwick, Comparing numerical methods for ordinary "
+    "differential "
     "equations, SIAM Journal on Numerical Analysis 9 (1972) 603-637, doi:10.1137/0709052"
 )
 

@@ -45,7 +45,7 @@ def rotation(xp):
 
 @reference_problem
 def clockwork(xp):
-    """A nonlinear system driven by the clock, whose solution is ``exp(sin s), exp(cos s)``, ``s = t + sin(t) / 2``."""
+    """A nonlinear system driven by the clock: ``exp(sin s), exp(cos s)`` with ``s = t + sin(t) / 2``."""
 
     def f(t, y, p):
         pace = 1.0 + 0.5 * xp.cos(t)
@@ -59,7 +59,8 @@ def clockwork(xp):
         f,
         [1.0, math.e],
         (0.0, 3.0),
-        "E. Fehlberg, Classical fifth-, sixth-, seventh-, and eighth-order Runge-Kutta formulas with stepsize control, "
+        "E. Fehlberg, Classical fifth-, sixth-, seventh-, and eighth-order Runge-Kutta formulas with "
+        "stepsize control, "
         "NASA TR R-287 (1968), with another clock",
         exact=exact,
     )
@@ -72,7 +73,8 @@ def lotka_volterra(xp):
         lambda t, y, p: [y[0] * (p["a"] - p["b"] * y[1]), y[1] * (p["d"] * y[0] - p["c"])],
         [1.0, 1.0],
         (0.0, 10.0),
-        "A. J. Lotka, Undamped oscillations derived from the law of mass action, Journal of the American Chemical "
+        "A. J. Lotka, Undamped oscillations derived from the law of mass action, Journal of the American "
+        "Chemical "
         "Society 42 (1920) 1595-1599, doi:10.1021/ja01453a010",
         params={"a": 1.5, "b": 1.0, "c": 3.0, "d": 1.0},
     )
@@ -93,7 +95,8 @@ def fitzhugh_nagumo(xp):
         f,
         [1.0, 1.0],
         (0.0, 50.0),
-        "R. FitzHugh, Impulses and physiological states in theoretical models of nerve membrane, Biophysical Journal 1 "
+        "R. FitzHugh, Impulses and physiological states in theoretical models of nerve membrane, "
+        "Biophysical Journal 1 "
         "(1961) 445-466, doi:10.1016/S0006-3495(61)86902-6",
         params={"a": 0.7, "b": 0.8, "tau": 12.5, "current": 0.5},
     )
@@ -101,7 +104,7 @@ def fitzhugh_nagumo(xp):
 
 @reference_problem
 def lorenz(xp):
-    """Convection in the air, chaotic; the reference holds at t = 10, where errors have grown ten-thousandfold."""
+    """Convection in the air, chaotic: at t = 10 errors have grown ten-thousandfold."""
 
     def f(t, y, p):
         return [
@@ -114,7 +117,8 @@ def lorenz(xp):
         f,
         [1.0, 0.0, 0.0],
         (0.0, 10.0),
-        "E. N. Lorenz, Deterministic nonperiodic flow, Journal of the Atmospheric Sciences 20 (1963) 130-141, "
+        "E. N. Lorenz, Deterministic nonperiodic flow, Journal of the Atmospheric Sciences 20 (1963) "
+        "130-141, "
         "doi:10.1175/1520-0469(1963)020<0130:DNF>2.0.CO;2",
         params={"sigma": 10.0, "rho": 28.0, "beta": 8.0 / 3.0},
     )

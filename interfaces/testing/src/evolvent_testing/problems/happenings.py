@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-import evolvent as ev
 import numpy as np
+
+import evolvent as ev
 
 from ._reference import ReferenceProblem, reference_problem
 
@@ -57,7 +58,8 @@ def dosing(xp):
         lambda t, y, p: [-p["rate"] * y[0]],
         [amount],
         (0.0, 48.0),
-        "J. Gabrielsson, D. Weiner, Pharmacokinetic and Pharmacodynamic Data Analysis, Swedish Pharmaceutical Press, "
+        "J. Gabrielsson, D. Weiner, Pharmacokinetic and Pharmacodynamic Data Analysis, Swedish "
+        "Pharmaceutical Press, "
         "2006, chapter 2",
         params={"rate": rate, "amount": amount},
         exact=exact,
