@@ -176,11 +176,13 @@ class EagerBackend:
 
     def _number(self, value, like, what):
         try:
-            return self.xp.asarray(value, dtype=like.dtype, device=self.device)
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                what, f"returned {value!r} where numbers are needed.", "Did a return statement get lost?"
-            ) from error
+            if value is not None:  # of which NumPy makes NaN
+                return self.xp.asarray(value, dtype=like.dtype, device=self.device)
+        except (TypeError, ValueError):
+            pass
+        raise InputError(
+            what, f"returned {value!r} where numbers are needed.", "Did a return statement get lost?"
+        )
 
     def _stacked(self, items, like, shape, what):
         if not shape or len(items) != shape[0]:

@@ -27,8 +27,13 @@ def _sign(b, value):
 
 def conditions_at(plan: Plan, system: Any, dense: Any, t: Any, dt: Any, theta: Any) -> tuple[Any, ...]:
     """Evaluate all conditions at the fraction `theta` of a step."""
+    return numbers(system.backend, values_at(plan, system, dense, t, dt, theta))
+
+
+def values_at(plan: Plan, system: Any, dense: Any, t: Any, dt: Any, theta: Any) -> tuple[Any, ...]:
+    """The conditions' values in the data plane."""
     y = plan.stepper.interpolate(system, dense, theta)
-    return numbers(system.backend, system.functions["conditions"](t + theta * dt, y, system.params))
+    return system.functions["conditions"](t + theta * dt, y, system.params)
 
 
 def first_crossing(plan: Plan, system: Any, dense: Any, t: Any, dt: Any, signs: Any, start: Any) -> Crossing:
@@ -40,10 +45,11 @@ def first_crossing(plan: Plan, system: Any, dense: Any, t: Any, dt: Any, signs: 
     dense = plan.stepper.complete(system, dense)
     found, low, high = b.boolean(False), start, b.real(1.0)
     previous = start
-    for j in range(1, SAMPLES + 1):
-        theta = b.real(1.0) if j == SAMPLES else start + (1.0 - start) * (j / SAMPLES)
-        values = conditions_at(plan, system, dense, t, dt, theta)
-        now = tuple(_sign(b, value) for value in values)
+    theta, now = departure(plan, system, dense, t, dt, signs, start)
+    for j in range(SAMPLES + 1):
+        if j > 0:
+            theta = b.real(1.0) if j == SAMPLES else start + (1.0 - start) * (j / SAMPLES)
+            now = signs_at(b, values_at(plan, system, dense, t, dt, theta))
         seen = b.boolean(False)
         for direction, old, new in zip(plan.directions, signs, now, strict=True):
             seen = c.logical_or(seen, c.logical_and(_counts(c, direction, old), old * new <= 0.0))
@@ -55,6 +61,45 @@ def first_crossing(plan: Plan, system: Any, dense: Any, t: Any, dt: Any, signs: 
         )
         previous = theta
     return Crossing(found, low, high, signs)
+
+
+def departure(plan: Plan, system: Any, dense: Any, t: Any, dt: Any, signs: Any, start: Any) -> tuple[Any, Any]:
+    """Go as far behind `start` as it takes for conditions that are zero there to show their signs.
+
+    A ball that has just bounced may be up and down again within a small part of the next step.
+
+    Returns
+    -------
+    theta, signs
+        The fraction of the step, and all signs there; `start` and `signs` themselves where none is zero.
+    """
+    b, c = system.backend, system.backend.control
+    unsigned = tuple(sign == 0.0 for sign in signs)
+    farthest = start + (1.0 - start) / SAMPLES
+    # Nearer than this to the root that was found last, a sign says nothing.
+    nearest = 1000.0 * b.epsilon * c.maximum(c.abs(t), c.abs(dt)) / c.maximum(c.abs(dt), 1e-30)
+
+    def unfinished(carry):
+        theta, now = carry
+        waiting = b.boolean(False)
+        for sign, was in zip(now, unsigned, strict=True):
+            waiting = c.logical_or(waiting, c.logical_and(was, sign == 0.0))
+        return c.logical_and(waiting, theta < farthest)
+
+    def search(start, signs):
+        noise = tuple(8.0 * c.abs(value) for value in conditions_at(plan, system, dense, t, dt, start))
+
+        def look(carry):
+            theta = c.minimum(farthest, start + c.maximum(nearest, 8.0 * (carry[0] - start)))
+            values = conditions_at(plan, system, dense, t, dt, theta)
+            return theta, tuple(
+                c.where(c.logical_and(was, c.abs(value) <= least), b.real(0.0), _sign(b, value))
+                for was, value, least in zip(unsigned, values, noise, strict=True)
+            )
+
+        return b.while_loop(unfinished, look, (start, signs), max_iterations=24)
+
+    return b.cond(unfinished((start, signs)), search, lambda start, signs: (start, signs), start, signs)
 
 
 def _counts(c, direction: int, old):

@@ -110,9 +110,11 @@ class Model:
     def _conditions(self, t, y, params):
         values = [self._call(event.condition, t, y, params) for event in self.events]
         for i, value in enumerate(values):
-            shape = tuple(np.shape(value)) if not hasattr(value, "shape") else tuple(value.shape)
+            if not (is_array(value) or isinstance(value, int | float | np.number | np.bool_)):
+                raise InputError("condition", f"of event {i} must return a real scalar, got {value!r}.")
+            shape = tuple(value.shape) if is_array(value) else ()
             if shape not in ((), self.backend.lanes):
-                raise InputError("condition", f"of event {i} must return a scalar, got shape {shape}.")
+                raise InputError("condition", f"of event {i} must return a real scalar, got shape {shape}.")
         return tuple(values)
 
     def _effect(self, effect):

@@ -263,8 +263,9 @@ def pass_event(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any) ->
         ),
         happenings=s.happenings + b.integer(1),
     )
+    # What is exactly zero here has happened, and has no sign until it shows one: it must not happen again.
     crossed = tuple(
-        c.where(now, -old, c.where(new == 0.0, old, new))
+        c.where(now, new, c.where(new == 0.0, old, new))
         for old, now, new in zip(m.crossing.signs, happened, map(b.control.sign, residuals), strict=True)
     )
     changes = ends
