@@ -41,7 +41,7 @@ def solution_of(run: Any, problem: Any, inputs: Any, state: Any, watch: Any, sec
         events=events(
             run, problem, state, [happened for _, happened in watch.chunks if happened is not None]
         ),
-        interpolation=Interpolation(run, inputs, m, steps, times, y),
+        interpolation=Interpolation(run, inputs, state, steps, times, y),
         problem=problem,
         algorithm=run.stepper,
     )

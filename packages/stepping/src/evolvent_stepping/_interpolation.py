@@ -25,9 +25,9 @@ class Interpolation:
         Of each step: start, length, what dense output wants, parameters.
     """
 
-    def __init__(self, run: Any, inputs: Any, m: Any, steps: Any, times: Any, y: Any):
+    def __init__(self, run: Any, inputs: Any, state: Any, steps: Any, times: Any, y: Any):
         self.run, self.inputs = run, inputs
-        self.end, self.steps = m.t, steps
+        self.end, self.last, self.params, self.steps = state.march.t, state.march.y, state.params, steps
         self.times, self.y = times, y
 
     @property
@@ -53,9 +53,24 @@ class Interpolation:
             _Inside(run.stepper, run.options.save is not None, b), run.functions, run.examples(self.inputs)
         )
         values = b.evaluate(lambda *step: value(self.inputs, *step), self.steps, flat, self.inputs.direction)
+        values = self._with_end(flat, values, traced)
         if run.options.save is None:
             values = run.model.packing.unpack(b, values, lead=1)
         return values if many else tree_map(lambda leaf: leaf[0, ...], values)
+
+    def _with_end(self, times: Any, values: Any, traced: bool) -> Any:
+        """Put the last state where the time is the end's: the steps don't know of an effect there."""
+        run, xp = self.run, self.run.backend.xp
+        here = times == (self.end if traced else float(self.end))
+        if not traced and not here.any():
+            return values
+        last = self.last
+        if run.options.save is not None:
+            last = run.functions["save"](self.end, last, self.params)
+        mask = here if traced else xp.asarray(here.tolist(), device=run.backend.device)
+        return tree_map(
+            lambda rows, x: xp.where(xp.reshape(mask, (-1,) + (1,) * (rows.ndim - 1)), x, rows), values, last
+        )
 
     def _check(self, times: np.ndarray, given: Any) -> None:
         low, high = sorted((float(self.inputs.t0), float(self.end)))

@@ -101,7 +101,7 @@ def save_times(b: Any, saveat: Any, t0: Any, t1: Any) -> Any:
         raise InputError(
             "saveat", f"must be a one-dimensional array of times, got shape {tuple(times.shape)}."
         )
-    if isinstance(times, np.ndarray) and isinstance(t0, float | np.floating):
+    if isinstance(times, np.ndarray) and all(isinstance(t, float | np.floating) for t in (t0, t1)):
         _check_times("saveat", times, t0, t1)
     return times
 
@@ -129,7 +129,7 @@ def stop_times(
     entries += [(t, -1, False) for t in _times("t_stops", options.t_stops)]
     for i, dose in enumerate(model.doses):
         entries += [(t, i, False) for t in _times("times", dose.times)]
-    if not isinstance(t0, float | np.floating):
+    if not all(isinstance(t, float | np.floating) for t in (t0, t1)):
         return _stops_of_many(b, entries, t0, t1)
     forward = 1.0 if t1 > t0 else -1.0
     inside = [
