@@ -74,7 +74,7 @@ class CupyBackend(EagerBackend):
         if isinstance(t, cupy.ndarray):
             return t.astype(dtype, copy=False)
         # A kernel that fills does not wait for the device; a copy from the host may.
-        return cupy.full((), t, dtype=dtype)
+        return cupy.full((), float(t), dtype=dtype)
 
     def host(self, x):
         return cupy.asnumpy(x) if isinstance(x, cupy.ndarray) else super().host(x)

@@ -126,7 +126,7 @@ class TorchBackend(EagerBackend):
         dtype = like.dtype.to_real()
         if isinstance(t, torch.Tensor):
             return t.to(dtype)
-        return torch.full((), t, dtype=dtype, device=self.device)
+        return torch.full((), float(t), dtype=dtype, device=self.device)
 
     def as_state(self, value, like, what):
         if isinstance(value, torch.Tensor) and value.shape == like.shape and value.dtype == like.dtype:
