@@ -94,8 +94,8 @@ class Dose:
 class NonNegative:
     """Keep the state non-negative, where the exact solution is.
 
-    f never sees a negative component; a trial step that falls below zero by more than `atol` is taken again with half
-    the step size, and what remains of negative rounding is set to zero.
+    f never sees a negative component; a trial step that falls below zero by more than `atol` is taken again with a
+    fifth of the step size, and what remains of negative rounding is set to zero.
 
     Parameters
     ----------
