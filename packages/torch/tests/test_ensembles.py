@@ -1,12 +1,14 @@
 """Ensembles of trajectories on tensors: every lane is what it would be alone, derivatives included."""
 
+from typing import Any
+
 import pytest
 
 import evolvent as ev
 
 torch = pytest.importorskip("torch")
 
-TIGHT = {"rtol": 1e-9, "atol": 1e-9}
+TIGHT: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-9}
 
 
 def lotka_volterra(t, y, p):

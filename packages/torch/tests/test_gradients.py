@@ -1,12 +1,14 @@
 """Autograd through a solve agrees with central differences."""
 
+from typing import Any
+
 import pytest
 
 import evolvent as ev
 
 torch = pytest.importorskip("torch")
 
-TIGHT = {"rtol": 1e-10, "atol": 1e-10}
+TIGHT: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-10}
 
 
 def tensor(value):

@@ -39,7 +39,7 @@ class WeightedSums:
             if row is None:
                 row = self._new_row(key)
             if row:
-                return _product(y, dt, *row, ks)
+                return _product(y, dt, row, ks)
         return self._added(y, dt, weights, ks)
 
     def _new_row(self, key: Any) -> Any:
@@ -75,11 +75,12 @@ class WeightedSums:
         return torch.zeros_like(ks[0]) if total is None else total
 
 
-def _product(y, dt, row, places, ks):
-    count = row.shape[0]
+def _product(y, dt, row, ks):
+    weights, places = row
+    count = weights.shape[0]
     stages = torch.stack(ks[:count] if places is None else [ks[i] for i in places])
     if stages.ndim == 2:
-        return torch.mv(stages.mT, row * dt) if y is None else torch.addmv(y, stages.mT, row, alpha=dt)
+        return torch.mv(stages.mT, weights * dt) if y is None else torch.addmv(y, stages.mT, weights, alpha=dt)
     matrix = stages.reshape(count, -1).mT
-    total = torch.mv(matrix, row * dt) if y is None else torch.addmv(y.reshape(-1), matrix, row, alpha=dt)
+    total = torch.mv(matrix, weights * dt) if y is None else torch.addmv(y.reshape(-1), matrix, weights, alpha=dt)
     return total.reshape(stages.shape[1:])
