@@ -80,7 +80,10 @@ def _product(y, dt, row, ks):
     count = weights.shape[0]
     stages = torch.stack(ks[:count] if places is None else [ks[i] for i in places])
     if stages.ndim == 2:
-        return torch.mv(stages.mT, weights * dt) if y is None else torch.addmv(y, stages.mT, weights, alpha=dt)
-    matrix = stages.reshape(count, -1).mT
-    total = torch.mv(matrix, weights * dt) if y is None else torch.addmv(y.reshape(-1), matrix, weights, alpha=dt)
-    return total.reshape(stages.shape[1:])
+        return _on_vector(y, dt, weights, stages)
+    vector = None if y is None else y.reshape(-1)
+    return _on_vector(vector, dt, weights, stages.reshape(count, -1)).reshape(stages.shape[1:])
+
+
+def _on_vector(y, dt, weights, stages):
+    return torch.mv(stages.mT, weights * dt) if y is None else torch.addmv(y, stages.mT, weights, alpha=dt)
