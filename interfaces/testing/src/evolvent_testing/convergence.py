@@ -115,7 +115,8 @@ def measured_order(
     >>> round(measured_order(RK4()).order, 1)
     4.0
     """
-    claim = claim or (dense_slope(algorithm) if dense else algorithm.order)
+    if claim is None:
+        claim = float(dense_slope(algorithm) if dense else algorithm.order)
     if problem is None:
         return _consensus(
             [

@@ -51,7 +51,7 @@ def new_plugin(name: str, directory: str | Path) -> Path:
             TEMPLATE_NAME.replace("-", "_"), name.replace("-", "_")
         )
 
-    with as_file(files(__package__).joinpath("_template")) as template:
+    with as_file(files("evolvent_testing").joinpath("_template")) as template:
         for source in sorted(template.rglob("*")):
             if source.is_dir() or "__pycache__" in source.parts:
                 continue

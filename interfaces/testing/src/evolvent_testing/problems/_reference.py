@@ -152,4 +152,6 @@ def _stored_reference(name: str, second_order: bool) -> dict[str, Any]:
 @cache
 def stored_references() -> dict[str, Any]:
     """Read the states that ``tools/compute_references.py`` computed in extended precision."""
-    return json.loads(files(__package__).joinpath("reference_states.json").read_text(encoding="utf-8"))
+    return json.loads(
+        files("evolvent_testing.problems").joinpath("reference_states.json").read_text(encoding="utf-8")
+    )
