@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -57,7 +56,7 @@ class EagerBackend:
 
     @property
     def device_label(self) -> str:
-        return "cpu" if self.device is None else str(self.device)
+        return "cpu" if self.device is None or "cpu" in str(self.device).lower() else str(self.device)
 
     # ---------------------------------------------------------------- control plane
     real = staticmethod(float)
@@ -412,7 +411,13 @@ class EagerBackend:
     def program(self, entry, functions, examples):
         """Make ``entry(functions, *operands)`` callable on operands; a compiling backend stages the functions on
         `examples` of their arguments, and looks machine code up by their programs and ``entry.key``."""
-        return partial(entry, functions)
+
+        def run(*operands):
+            # NumPy's warnings of overflow: a trial step that is not finite is taken again, and a status tells the rest.
+            with np.errstate(**{kind: "ignore" for kind, how in np.geterr().items() if how == "warn"}):
+                return entry(functions, *operands)
+
+        return run
 
 
 class EagerFactory:

@@ -22,7 +22,7 @@ def begin(plan: Plan, system: Any, inputs: Inputs) -> March:
     else:
         f0 = cache if _is_derivative(cache, y) else system.f(t, y)
         dt = initial_step(system, t, y, f0, inputs.direction, plan.error_order, inputs.span)
-    dt = b.control.minimum(dt, inputs.max_step)
+    dt = b.control.maximum(b.control.minimum(dt, inputs.max_step), inputs.min_step)
     signs = signs_at(b, system.functions["conditions"](t, y, system.params)) if plan.directions else ()
     zero = b.integer(0)
     return March(
@@ -116,7 +116,8 @@ def attempt(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, valu
         dt = c.where(c.logical_and(hits, accepted), c.maximum(m.dt, proposed), proposed)
         dt = c.minimum(dt, inputs.max_step)
         least = c.maximum(inputs.min_step, 4.0 * b.epsilon * c.abs(m.t))
-        stuck = c.logical_and(c.logical_not(accepted), c.minimum(dt, length) <= least)
+        dt = c.maximum(dt, least)
+        stuck = c.logical_and(c.logical_not(accepted), length <= least)
         failed = c.where(c.isfinite(error), b.integer(Status.STEP_TOO_SMALL), b.integer(Status.NON_FINITE))
     else:
         accepted = c.logical_and(c.isfinite(error), c.logical_not(outside))

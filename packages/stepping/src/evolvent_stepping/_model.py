@@ -91,7 +91,7 @@ class Model:
             if given is not None:
                 found[name] = lambda t, y, params, given=given: self._call(given, t, y, params)
         if callable(problem.domain):
-            found["inside"] = lambda t, y, params: self._call(problem.domain, t, y, params)
+            found["inside"] = self._inside
         return {name: _marked(function, name) for name, function in found.items()}
 
     def _call(self, function, t, y, params):
@@ -110,12 +110,21 @@ class Model:
     def _conditions(self, t, y, params):
         values = [self._call(event.condition, t, y, params) for event in self.events]
         for i, value in enumerate(values):
-            if not (is_array(value) or isinstance(value, int | float | np.number | np.bool_)):
-                raise InputError("condition", f"of event {i} must return a real scalar, got {value!r}.")
-            shape = tuple(value.shape) if is_array(value) else ()
-            if shape not in ((), self.backend.lanes):
-                raise InputError("condition", f"of event {i} must return a real scalar, got shape {shape}.")
+            self._require_scalar(value, "condition", f"of event {i} ")
         return tuple(values)
+
+    def _inside(self, t, y, params):
+        value = self._call(self.problem.domain, t, y, params)
+        self._require_scalar(value, "domain")
+        b = self.backend
+        return b.xp.astype(value, b.real_dtype(y.dtype)) if is_array(value) else float(value)
+
+    def _require_scalar(self, value: Any, argument: str, which: str = "") -> None:
+        if not (is_array(value) or isinstance(value, int | float | np.number | np.bool_)):
+            raise InputError(argument, f"{which}must return a real scalar, got {value!r}.")
+        shape = tuple(value.shape) if is_array(value) else ()
+        if shape not in ((), self.backend.lanes):
+            raise InputError(argument, f"{which}must return a real scalar, got shape {shape}.")
 
     def _effect(self, effect):
         def apply(t, y, params):
