@@ -179,7 +179,7 @@ def _device(leaf: Any) -> Any:
 def describe_device(leaf: Any) -> str:
     """Name the device of an array."""
     device = _device(leaf)
-    return "cpu" if device is None else str(device)
+    return "cpu" if device is None or "cpu" in str(device).lower() else str(device)
 
 
 Functions = dict[str, Callable[..., Any]]

@@ -31,7 +31,9 @@ class UnknownAlgorithmError(InputError, LookupError):
         by_lower = {k.lower(): k for k in known}
         near = [by_lower.get(n.lower(), n) for n in near]
         hint = (
-            f"Did you mean {', '.join(map(repr, near))}?"
+            ""
+            if advice
+            else f"Did you mean {', '.join(map(repr, near))}?"
             if near
             else "`python -m evolvent` lists those installed."
         )

@@ -74,7 +74,8 @@ def lane_of(x: Any, i: int) -> Any:
         return x.lane(i)
     if not np.shape(x):
         return x
-    entry = x[..., i]
+    # What has one entry for all lanes is the same in each.
+    entry = x[..., min(i, x.shape[-1] - 1)]
     return entry.item() if isinstance(entry, np.generic) and x.ndim == 1 and x.dtype.kind in "bif" else entry
 
 

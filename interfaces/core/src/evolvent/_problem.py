@@ -192,6 +192,12 @@ class EnsembleProblem(Problem):
         if self.t_span is not None:
             _check_span(self)
             object.__setattr__(self, "t_span", tuple(self.t_span))
+        if self.params is not None and flatten(self.params, lists=False)[1] != flatten(self.problem.params, lists=False)[1]:
+            raise InputError(
+                "params",
+                f"must have the structure of the problem's params, {flatten(self.problem.params, lists=False)[1]}, "
+                f"got {flatten(self.params, lists=False)[1]}.",
+            )
         sizes = {size for name in ("y0", "params", "t_span") for size in self._sizes(name)}
         if not sizes:
             raise InputError(
@@ -213,7 +219,7 @@ class EnsembleProblem(Problem):
             shape = tuple(np.shape(leaf))
             if shape:
                 sizes.add(shape[0])
-            elif name != "t_span":
+            elif name == "y0":
                 raise InputError(name, f"each leaf needs an axis of trajectories in front, got {leaf!r}.")
         return sizes
 

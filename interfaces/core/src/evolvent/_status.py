@@ -20,6 +20,9 @@ class Status(IntEnum):
     USER_ERROR = 9
     EVENT_LOG_FULL = 10
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def ok(self) -> bool:
         """Whether the solve did what was asked: reached the end, or was ended by an event or a callback."""

@@ -47,8 +47,7 @@ class JaxBackend(EagerBackend):
 
     def __init__(self, leaves: list[Any]):
         super().__init__(jnp)
-        self.staging = not any(is_tracer(leaf) for leaf in leaves)
-        self.traced = self.differentiates = not self.staging
+        self.traced = self.differentiates = any(is_tracer(leaf) for leaf in leaves)
         self.real_type = np.dtype(jnp.result_type(float))
         self.epsilon = float(np.finfo(self.real_type).eps)
         self._devices = "" if self.traced or not leaves else ", ".join(map(str, leaves[0].devices()))
@@ -299,10 +298,9 @@ class JaxBackend(EagerBackend):
         return jax.tree.map(lambda x: jnp.broadcast_to(jnp.asarray(x), (size,)) if not np.shape(x) else jnp.asarray(x), tree)
 
     def program(self, entry, functions, examples):
-        if not self.staging:
-            return partial(entry, functions)
-        staged = {name: stage(function, *examples[name]) for name, function in functions.items()}
-        key = (entry.key, tuple((name, program.key) for name, program in staged.items()), self.real_type)
+        rules = self.differentiates
+        staged = {name: stage(function, *examples[name], rules=rules) for name, function in functions.items()}
+        key = (entry.key, rules, tuple((name, program.key) for name, program in staged.items()), self.real_type)
         compiled = _programs.get(key)
         if compiled is None:
             calls = {name: program.call for name, program in staged.items()}

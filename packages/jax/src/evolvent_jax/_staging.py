@@ -45,7 +45,7 @@ class Staged:
     out_avals: tuple[jax.ShapeDtypeStruct, ...]
 
 
-def stage(fn: Callable[..., Any], *example_args: Any) -> Staged:
+def stage(fn: Callable[..., Any], *example_args: Any, rules: bool = False) -> Staged:
     """Trace `fn` for arguments with the structure, shapes and dtypes of `example_args`.
 
     The Python function runs in every call of `stage`, so that whatever it reads is read now. What escapes
@@ -58,6 +58,9 @@ def stage(fn: Callable[..., Any], *example_args: Any) -> Staged:
         A pure function of arrays.
     *example_args : pytree of arrays, Python scalars or jax.ShapeDtypeStruct
         Only their structure and types are looked at, so that tracers will do.
+    rules : bool
+        Let functions with derivative rules of their own (`jax.nn.relu`, ...) count as new each time: for programs
+        that are differentiated.
 
     Returns
     -------
@@ -91,7 +94,7 @@ def stage(fn: Callable[..., Any], *example_args: Any) -> Staged:
         return out
 
     closed = jax.make_jaxpr(flat)(*map(_abstract, leaves))
-    writer = _KeyWriter()
+    writer = _KeyWriter(frozenset() if rules else _DERIVATIVE_ONLY)
     writer.jaxpr(closed.jaxpr)
     writer.value(in_tree)
     writer.value(out_tree)
@@ -169,8 +172,9 @@ _PLAIN = frozenset({str, bytes, int, bool, type(None), np.dtype})
 class _KeyWriter:
     """Writes a jaxpr down as a flat sequence of hashable parts, variables by their position."""
 
-    def __init__(self) -> None:
+    def __init__(self, ignored: frozenset[tuple[str, str]]) -> None:
         self.parts: list[Hashable] = []
+        self.ignored = ignored
 
     def jaxpr(self, jaxpr: core.Jaxpr) -> None:
         parts = self.parts
@@ -199,7 +203,7 @@ class _KeyWriter:
             parts += (primitive, eqn.ctx)
             atoms(eqn.invars)
             for name, value in eqn.params.items():
-                if (primitive.name, name) not in _DERIVATIVE_ONLY:
+                if (primitive.name, name) not in self.ignored:
                     parts.append(name)
                     self.value(value)
             define(eqn.outvars)

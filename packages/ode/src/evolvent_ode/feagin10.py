@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ._runge_kutta import RungeKutta
+from ._feagin import Feagin
 from ._tableau import Tableau
 
 
 @dataclass(frozen=True)
-class Feagin10(RungeKutta):
+class Feagin10(Feagin):
     """Feagin's 10(8) pair: for smooth problems at the limit of double precision, such as orbits.
 
     Order 10, seventeen evaluations of f a step. Dense output is the cubic Hermite polynomial, far less

@@ -8,12 +8,12 @@ from typing import Any
 
 from evolvent import EnsembleProblem, InputError, SolveError, SolveInterrupted, Status
 
-from ._finish import points, solution_of
+from ._finish import points, saved_value, solution_of
 from ._model import Model
 from ._options import Options
 from ._prepare import prepare
 from ._settle import advance, start, sweep
-from ._state import Inputs, Plan, State
+from ._state import RUNNING, Inputs, Plan, State
 from ._system import System
 from ._watch import Watch
 
@@ -155,18 +155,13 @@ class Run:
             state = watch.rescued(error, state)
         return watch.ended(state)
 
+    @property
+    def saved_value(self) -> Any:
+        return saved_value(self.plan, self.functions)
+
     def record(self, state: State) -> Any:
         """The record of the saved points."""
         return state.march.log[0] if self.plan.save == "steps" else state.saved
-
-    def whole(self, functions: Any, inputs: Inputs) -> tuple[State, Any, Any]:
-        """One trajectory from start to end, as part of a batch: the last state, the saved points, their number."""
-        b, plan = self.backend, self.plan
-        horizon = b.pick(inputs.stops, plan.n_stops - 1)
-        state = _Entry(_begin, b, plan)(functions, inputs, b.integer(plan.max_steps), horizon)
-        state = Watch(self, inputs).ended(state)
-        count = state.march.logged if plan.save == "steps" else state.saves
-        return state, points(self, state, []), count
 
 
 class _Entry:
@@ -178,12 +173,25 @@ class _Entry:
 
     def __call__(self, functions, inputs, *rest):
         system = System(self.backend, functions, inputs.params, inputs.rtol, inputs.atol, inputs.nonnegative)
-        return self.body(self.plan, system, inputs, self._value(functions), *rest)
+        return self.body(self.plan, system, inputs, saved_value(self.plan, functions), *rest)
 
-    def _value(self, functions):
-        if self.plan.save_function:
-            return functions["save"]
-        return lambda t, y, params: y
+
+class Whole(_Entry):
+    """A solve from start to end as one program, for batches: the last state, the saved points, their number."""
+
+    def __init__(self, backend: Any, plan: Plan):
+        super().__init__(_begin, backend, plan)
+        self.key = ("whole", plan)
+
+    def __call__(self, functions, inputs):
+        b, plan = self.backend, self.plan
+        horizon = b.pick(inputs.stops, plan.n_stops - 1)
+        state = super().__call__(functions, inputs, b.integer(plan.max_steps), horizon)
+        m = state.march
+        m = m._replace(status=b.control.where(m.status == RUNNING, b.integer(Status.MAX_STEPS), m.status))
+        state = state._replace(march=m)
+        value = saved_value(plan, functions)(m.t, m.y, state.params)
+        return state, points(plan, b, state, value), m.logged if plan.save == "steps" else state.saves
 
 
 def _begin(plan, system, inputs, value, limit, horizon):

@@ -12,7 +12,7 @@ from evolvent import EnsembleSolution, InputError, SolveError, Stats, Status
 from evolvent.lanes import lane_of
 from evolvent.trees import is_array, is_nested, tree_map
 
-from ._driver import Run
+from ._driver import Run, Whole
 from ._finish import solution_of
 from ._model import Model
 from ._options import Options
@@ -47,7 +47,7 @@ def solve_ensemble(problem: Any, stepper: Any, backend: Any, options: Options) -
 
     def member(i: int) -> Any:
         one = member_problem(problem, i)
-        single = Run(one, stepper, backend, options)
+        single = Run(one, stepper, backend, own_options(options, i))
         return solution_of(single, one, single.inputs, member_state(i), Watch(single, single.inputs), stats.seconds)
 
     y = run.model.packing.unpack(backend, values, lead=2) if options.save is None else values
@@ -68,6 +68,11 @@ def in_lanes(problem: Any, stepper: Any, backend: Any, options: Options) -> tupl
         if watch.error is not None:
             raise watch.error
         record = run.record(state)
+        if run.plan.save == "times":
+            # Nothing that was computed is lost: the state that was reached ends what an early end leaves undone.
+            m = state.march
+            value = run.saved_value(m.t, m.y, state.params)
+            record.add(state.saves, (m.t, value), m.status != Status.SUCCESS)
         good = np.isin(state.march.status, [Status.SUCCESS, Status.TERMINATED])
         points, counts = record.together(lanes, good)
     times, values = points
@@ -78,23 +83,33 @@ def by_vmap(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple
     """All trajectories by the backend's own vmap of the whole solve."""
     fixed = backend.fixed_size()
     first = member_problem(problem, 0)
-    run = Run(first, stepper, fixed, options)
+    if problem.t_span is not None and not backend.traced:
+        starts, ends = (np.asarray(t) for t in problem.t_span)
+        outer = (starts.min(), ends.max()) if np.all(ends > starts) else (starts.max(), ends.min())
+        first = first.replace(t_span=tuple(map(float, outer)))
+    run = Run(first, stepper, fixed, own_options(options, 0))
+    plans = []
 
-    def numbers(y0, params, t_span):
+    def numbers(y0, params, t_span, saveat):
         changes = {name: value for name, value in (("params", params), ("t_span", t_span)) if value is not None}
         if y0 is not None:
             changes |= {"q0": y0[0], "v0": y0[1]} if hasattr(first, "q0") else {"y0": y0}
-        return prepare(Model(first.replace(**changes), fixed), stepper, options)[1]
+        own = options if saveat is None else replace(options, saveat=saveat)
+        plan, inputs = prepare(Model(first.replace(**changes), fixed), stepper, own)
+        plans.append(plan)
+        return inputs
 
     along = Inputs(*(None,) * len(Inputs._fields))._replace(y0=None if problem.y0 is None else 0, params=None if problem.params is None else 0)
     if problem.t_span is not None:
         along = along._replace(t0=0, direction=0, span=0, saves=0, stops=0, doses=0, fresh=0)
+    if has_rows(options):
+        along = along._replace(saves=0)
     given = tuple(
         tree_map(lambda leaf: np.asarray(leaf) if isinstance(leaf, list) else leaf, x, lists=False)
-        for x in (problem.y0, problem.params, problem.t_span)
+        for x in (problem.y0, problem.params, problem.t_span, options.saveat if has_rows(options) else None)
     )
     inputs = backend.vmap(numbers, tuple(None if x is None else 0 for x in given), along)(*(backend.arrays(x, len(problem)) for x in given))
-    program = fixed.program(_Together(run, along), run.functions, run.examples(run.inputs))
+    program = fixed.program(_Together(fixed, plans[-1], along), run.functions, run.examples(run.inputs))
     state, points, counts = program(inputs)
     if not backend.traced:
         # Outside a transformation arrays need not be longer than the longest trajectory.
@@ -103,16 +118,17 @@ def by_vmap(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple
     return run, state, points, counts, lambda i: fixed.take(state, i)
 
 
-class _Together:
+class _Together(Whole):
     """A whole ensemble as one program."""
 
-    def __init__(self, run: Run, along: Any):
-        self.run, self.along = run, along
-        self.key = ("ensemble", run.plan, along)
+    def __init__(self, backend: Any, plan: Any, along: Any):
+        super().__init__(backend, plan)
+        self.along = along
+        self.key = ("ensemble", plan, along)
 
     def __call__(self, functions: Any, inputs: Any) -> Any:
-        run = self.run
-        return run.backend.vmap(lambda inputs: run.whole(functions, inputs), (self.along,), 0)(inputs)
+        one = super().__call__
+        return self.backend.vmap(lambda inputs: one(functions, inputs), (self.along,), 0)(inputs)
 
 
 def _checked(solution: EnsembleSolution, throw: bool) -> EnsembleSolution:
@@ -122,6 +138,16 @@ def _checked(solution: EnsembleSolution, throw: bool) -> EnsembleSolution:
         first = Status(int(status[failed[0]]))
         raise SolveError(f"{len(failed)} of {len(status)} trajectories failed; number {failed[0]}: {first.name}: {first.advice}", solution)
     return solution
+
+
+def has_rows(options: Options) -> bool:
+    """Whether every trajectory has save times of its own: a row of ``saveat``."""
+    return len(np.shape(options.saveat)) == 2
+
+
+def own_options(options: Options, i: int) -> Options:
+    """The options of one trajectory."""
+    return replace(options, saveat=options.saveat[i]) if has_rows(options) else options
 
 
 def member_problem(problem: Any, i: int) -> Any:
@@ -138,7 +164,11 @@ def member_problem(problem: Any, i: int) -> Any:
 
 
 def _member(tree: Any, i: int) -> Any:
-    return tree_map(lambda leaf: np.asarray(leaf)[i, ...] if isinstance(leaf, list) else leaf[i, ...], tree, lists=False)
+    def own(leaf: Any) -> Any:
+        leaf = np.asarray(leaf) if isinstance(leaf, list) else leaf
+        return leaf[i, ...] if np.shape(leaf) else leaf
+
+    return tree_map(own, tree, lists=False)
 
 
 def many(problem: Any, lanes: Any) -> Any:
@@ -149,7 +179,7 @@ def many(problem: Any, lanes: Any) -> Any:
         return x if is_array(x) else xp.asarray(x, device=lanes.device)
 
     def batched(x):
-        return xp.moveaxis(array(x), 0, -1)
+        return xp.moveaxis(array(x), 0, -1) if np.shape(x) else x
 
     def spread(x):
         x = array(x)

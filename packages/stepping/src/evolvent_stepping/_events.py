@@ -107,18 +107,11 @@ def _counts(c, direction: int, old):
     return c.logical_and(old != 0.0, direction * old <= 0.0) if direction else old != 0.0
 
 
-def locate(
-    plan: Plan, system: Any, dense: Any, t: Any, dt: Any, crossing: Crossing
-) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
-    """Find the first crossing to rounding in time.
+def locate(plan: Plan, system: Any, dense: Any, t: Any, dt: Any, crossing: Crossing) -> Any:
+    """Find the first crossing to rounding in time: the fraction of the step just at or behind it.
 
     The earliest root is where the least of the conditions, each times its old sign, turns from positive: one
     function, one bracket, whatever the number of events. By Chandrupatla's method.
-
-    Returns
-    -------
-    theta, happened, residuals
-        The fraction of the step just at or behind the crossing, which events happen there, and the conditions' values.
 
     References
     ----------
@@ -141,13 +134,20 @@ def locate(
         * c.maximum(c.abs(t), c.abs(dt))
         / c.maximum(c.abs(dt), 1e-300 if b.epsilon < 1e-10 else 1e-30)
     )
-    theta = bracketed_root(b, least, crossing.low, crossing.high, width)
-    residuals = conditions_at(plan, system, dense, t, dt, theta)
+    return bracketed_root(b, least, crossing.low, crossing.high, width)
+
+
+def at_crossing(
+    plan: Plan, system: Any, dense: Any, t: Any, dt: Any, crossing: Crossing
+) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Which events happen at a crossing that was located, and all conditions' values there."""
+    c = system.backend.control
+    residuals = conditions_at(plan, system, dense, t, dt, crossing.high)
     happened = tuple(
         c.logical_and(_counts(c, direction, sign), sign * g <= 0.0)
         for direction, sign, g in zip(plan.directions, crossing.signs, residuals, strict=True)
     )
-    return theta, happened, residuals
+    return happened, residuals
 
 
 def bracketed_root(b, function, low, high, width) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 from evolvent import EventLog, Occurrences, Solution, Stats, Status
 from evolvent.trees import tree_map
 
@@ -14,7 +13,8 @@ from ._interpolation import Interpolation
 def solution_of(run: Any, problem: Any, inputs: Any, state: Any, watch: Any, seconds: float) -> Solution:
     """Make the user's solution of the driver's last state."""
     b, m = run.backend, state.march
-    times, values = points(run, state, [log[0] for log, _ in watch.chunks if log is not None])
+    reached = saved_value(run.plan, run.functions)(m.t, m.y, state.params)
+    times, values = points(run.plan, b, state, reached, [log[0] for log, _ in watch.chunks if log is not None])
     y = run.model.packing.unpack(b, values, lead=1) if run.options.save is None else values
     count = (lambda n: n) if b.traced else int
     stats = Stats(
@@ -47,10 +47,15 @@ def solution_of(run: Any, problem: Any, inputs: Any, state: Any, watch: Any, sec
     )
 
 
-def points(run: Any, state: Any, earlier: list[Any]) -> tuple[Any, Any]:
-    """The saved times and values, stacked."""
-    b, plan, m = run.backend, run.plan, state.march
-    reached = (m.t, m.y if run.options.save is None else run.functions["save"](m.t, m.y, state.params))
+def saved_value(plan: Any, functions: Any) -> Any:
+    """What is saved at a point: the user's function of it, or the state."""
+    return functions["save"] if plan.save_function else lambda t, y, params: y
+
+
+def points(plan: Any, b: Any, state: Any, value: Any, earlier: Any = ()) -> tuple[Any, Any]:
+    """The saved times and values, stacked; `value` is what belongs to the state that was reached."""
+    m = state.march
+    reached = (m.t, value)
     if plan.save == "steps":
         record, count = m.log[0], m.logged
     elif plan.save == "times":

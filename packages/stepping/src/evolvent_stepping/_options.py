@@ -23,7 +23,8 @@ class Options:
         Tolerances: the local error is kept below ``atol + rtol * |y|``, in the root mean square over the state. By
         default 1e-6 and 1e-8, for single precision 1e-4 and 1e-6.
     saveat : array, float or "end", optional
-        Times to save, a spacing of them from the start on, or only the end. Every step by default.
+        Times to save, a spacing of them from the start on, or only the end. Every step by default. For an ensemble
+        also an array (trajectories, times).
     save : callable, optional
         ``save(t, y, params)``: what to save instead of y, an array or tree of arrays.
     dense : bool, optional

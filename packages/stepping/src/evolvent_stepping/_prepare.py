@@ -72,6 +72,8 @@ def prepare(model: Model, stepper: Any, options: Options, *, by_hand: bool = Fal
 
 def span_of(b: Any, t_span: Any) -> tuple[Any, Any]:
     """The ends of the span in the control plane."""
+    if any(getattr(t, "requires_grad", False) for t in t_span):
+        raise InputError("t_span", "times are numbers of the host, through which autograd can't go.", "Detach them.")
     t0, t1 = b.real(t_span[0]), b.real(t_span[1])
     if not b.traced and not np.all(np.isfinite([t0, t1])):
         raise InputError("t_span", f"must be finite, got {t_span!r}.")
@@ -85,25 +87,40 @@ def save_times(b: Any, saveat: Any, t0: Any, t1: Any) -> Any:
     if isinstance(saveat, str):
         return b.host([t1])
     if isinstance(saveat, int | float | np.number):
-        if not saveat > 0.0 or not np.isfinite(saveat):
-            raise InputError("saveat", f"a spacing must be positive, got {saveat!r}.")
-        if b.traced and not isinstance(t0, float | np.floating):
-            raise InputError(
-                "saveat",
-                "a spacing needs a span of known length, and this one is being traced.",
-                "Give the times.",
-            )
-        count = int(np.floor(abs(t1 - t0) / saveat * (1.0 + 1e-12)))
-        times = t0 + np.sign(t1 - t0) * saveat * np.arange(count + 1)
-        return np.clip(times, min(t0, t1), max(t0, t1))  # the last may lie beyond the end by rounding
+        return _spaced(b, saveat, t0, t1)
     times = b.host(saveat)
+    if len(times.shape) == 2 and b.lanes:
+        # One row of times a trajectory.
+        if times.shape[0] != b.lanes[0]:
+            raise InputError("saveat", f"has times for {times.shape[0]} trajectories, and there are {b.lanes[0]}.")
+        for row, start, end in zip(times, t0, t1, strict=True):
+            _check_times("saveat", row, start, end)
+        return np.moveaxis(times, 0, -1)
     if len(times.shape) != 1 or times.shape[0] == 0:
         raise InputError(
             "saveat", f"must be a one-dimensional array of times, got shape {tuple(times.shape)}."
         )
-    if isinstance(times, np.ndarray) and all(isinstance(t, float | np.floating) for t in (t0, t1)):
+    if isinstance(times, np.ndarray) and _known(t0, t1):
         _check_times("saveat", times, t0, t1)
     return times
+
+
+def _known(*times: Any) -> bool:
+    """Whether these are single numbers, neither traced nor one a trajectory."""
+    return all(isinstance(t, float | np.floating) for t in times)
+
+
+def _spaced(b: Any, spacing: Any, t0: Any, t1: Any) -> np.ndarray:
+    """Times from the start on, `spacing` apart."""
+    if not spacing > 0.0 or not np.isfinite(spacing):
+        raise InputError("saveat", f"a spacing must be positive, got {spacing!r}.")
+    if b.lanes and np.ptp(t0) == np.ptp(t1) == 0.0:
+        t0, t1 = t0[0], t1[0]
+    if not _known(t0, t1):
+        raise InputError("saveat", "a spacing needs one span of known length.", "Give the times.")
+    count = int(np.floor(abs(t1 - t0) / spacing * (1.0 + 1e-12)))
+    times = t0 + np.sign(t1 - t0) * spacing * np.arange(count + 1)
+    return np.clip(times, min(t0, t1), max(t0, t1))  # the last may lie beyond the end by rounding
 
 
 def _check_times(name: str, times: np.ndarray, t0: float, t1: float) -> None:
@@ -129,7 +146,7 @@ def stop_times(
     entries += [(t, -1, False) for t in _times("t_stops", options.t_stops)]
     for i, dose in enumerate(model.doses):
         entries += [(t, i, False) for t in _times("times", dose.times)]
-    if not all(isinstance(t, float | np.floating) for t in (t0, t1)):
+    if not _known(t0, t1):
         return _stops_of_many(b, entries, t0, t1)
     forward = 1.0 if t1 > t0 else -1.0
     inside = [

@@ -7,7 +7,7 @@ from typing import Any
 from evolvent import Status
 
 from ._dense import stages
-from ._events import first_crossing, locate, numbers, signs_at
+from ._events import at_crossing, first_crossing, locate, numbers, signs_at
 from ._march import begin, march, record_step
 from ._state import RUNNING, Inputs, Plan, State
 
@@ -141,6 +141,8 @@ def settle(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any, target
             return halt(s)
         return b.cond(s.march.crossing.pending, lambda s: pass_event(plan, system, inputs, s, value), halt, s)
 
+    if plan.directions:
+        s = b.cond(s.march.crossing.pending, lambda s: _narrowed(plan, system, s), lambda s: s, s)
     if plan.save != "times":
         return other(s)
     m = s.march
@@ -151,8 +153,6 @@ def settle(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any, target
         here = c.logical_and(m.t == target, b.pick(inputs.doses, s.stop) >= 0)
         due = c.logical_and(due, c.logical_or(ahead > 0.0, c.logical_not(here)))
     if plan.directions:
-        s = b.cond(m.crossing.pending, lambda s: _narrowed(plan, system, s), lambda s: s, s)
-        m = s.march
         event_time = m.start + m.crossing.low * m.length
         due = c.logical_and(
             due, c.logical_or(c.logical_not(m.crossing.pending), inputs.direction * (event_time - save) > 0.0)
@@ -164,7 +164,7 @@ def _narrowed(plan: Plan, system: Any, s: State) -> State:
     """Bring the bracket of a crossing down to its root, so that saves before it are known to be before it."""
     m = s.march
     dense = stages(plan.stepper, system, m.start, m.length, m.record)
-    theta, _, _ = locate(plan, system, dense, m.start, m.length, m.crossing)
+    theta = locate(plan, system, dense, m.start, m.length, m.crossing)
     return s._replace(march=m._replace(crossing=m.crossing._replace(low=theta, high=theta)))
 
 
@@ -242,7 +242,8 @@ def pass_event(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any) ->
     b, c = system.backend, system.backend.control
     m = s.march
     dense = stages(plan.stepper, system, m.start, m.length, m.record)
-    theta, happened, residuals = locate(plan, system, dense, m.start, m.length, m.crossing)
+    theta = m.crossing.high
+    happened, residuals = at_crossing(plan, system, dense, m.start, m.length, m.crossing)
     t = m.start + theta * m.length
     y = plan.stepper.interpolate(system, dense, theta)
     late = None
