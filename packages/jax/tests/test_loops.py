@@ -52,9 +52,7 @@ def value(carry):
 
 
 def looped(y, weight, count):
-    return value(
-        while_loop(lambda c: c["count"] < count, lambda c: step(c, weight), start(y), max_iterations=LIMIT)
-    )
+    return value(while_loop(lambda c: c["count"] < count, lambda c: step(c, weight), start(y), max_iterations=LIMIT))
 
 
 def unrolled(y, weight, count):
@@ -71,9 +69,7 @@ def point():
 # One object each, so that one compilation serves all numbers of iterations.
 compiled = jax.jit(looped)
 compiled_gradient = jax.jit(jax.value_and_grad(looped, argnums=(0, 1)))
-compiled_directional = jax.jit(
-    lambda y, w, n: jax.jvp(lambda *yw: looped(*yw, n), (y, w), (1 + 0 * y, 2 + 0 * w))[1]
-)
+compiled_directional = jax.jit(lambda y, w, n: jax.jvp(lambda *yw: looped(*yw, n), (y, w), (1 + 0 * y, 2 + 0 * w))[1])
 
 COUNTS = [0, 1, 2, 4, 5, 6, 7, 13, 19, 20, 25]
 
@@ -156,9 +152,7 @@ def nested(loop, x, weight):
 
     def outer(carry):
         i, y = carry
-        _, y = loop(
-            lambda c: c[0] <= i % 3, lambda c: (c[0] + 1, jnp.sin(c[1] * weight) + i * 0.1), (0, y), 4
-        )
+        _, y = loop(lambda c: c[0] <= i % 3, lambda c: (c[0] + 1, jnp.sin(c[1] * weight) + i * 0.1), (0, y), 4)
         return i + 1, y * weight
 
     return loop(lambda c: c[0] < 5, outer, (0, x), 11)[1]
@@ -254,9 +248,7 @@ def test_unused_branches_that_are_not_finite_do_no_harm():
     ends = jnp.asarray([1, 3])
 
     def shrinking(x, n):
-        return while_loop(lambda c: c[0] < n, lambda c: (c[0] + 1, jnp.log(c[1])), (0, x), max_iterations=6)[
-            1
-        ]
+        return while_loop(lambda c: c[0] < n, lambda c: (c[0] + 1, jnp.log(c[1])), (0, x), max_iterations=6)[1]
 
     slopes = jax.jit(jax.vmap(jax.grad(shrinking)))(jnp.asarray([1.0, 100.0]), ends)
     assert bool(jnp.all(jnp.isfinite(slopes)))
@@ -329,9 +321,7 @@ def test_primal_is_exactly_the_loop_of_jax():
 
     limited = program(lambda x: while_loop(cond, body, (0, x), max_iterations=9, self_limited=True)[1])
     assert limited == program(lambda x: lax.while_loop(cond, body, (0, x))[1])
-    jaxpr = str(
-        jax.make_jaxpr(lambda x: while_loop(cond, body, (0, x), max_iterations=9, self_limited=True))(0.5)
-    )
+    jaxpr = str(jax.make_jaxpr(lambda x: while_loop(cond, body, (0, x), max_iterations=9, self_limited=True))(0.5))
     assert jaxpr.count("while") == 1
     assert "dynamic_update" not in jaxpr
 
@@ -344,9 +334,7 @@ def test_memory_grows_with_the_root_of_the_bound():
             i, y, saved = c
             return i + 1, jnp.sin(y), saved.at[i % 500].set(y)
 
-        return jnp.sum(
-            while_loop(lambda c: c[0] < 9, body, (0, x, jnp.zeros((500, 8))), max_iterations=limit)[2]
-        )
+        return jnp.sum(while_loop(lambda c: c[0] < 9, body, (0, x, jnp.zeros((500, 8))), max_iterations=limit)[2])
 
     def memory(limit):
         gradient = jax.jit(jax.grad(lambda x: run(x, limit)))
@@ -377,9 +365,7 @@ def test_body_is_traced_once():
 @both_precisions
 def test_weak_initial_values_take_the_type_of_the_body(x64):
     """A Python scalar in the carry becomes what the body returns there."""
-    out = while_loop(
-        lambda c: c[0] < 3, lambda c: (c[0] + 1, c[1] + jnp.float32(0.5)), (0, 1), max_iterations=9
-    )
+    out = while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, c[1] + jnp.float32(0.5)), (0, 1), max_iterations=9)
     assert out[1].dtype == jnp.float32
     assert float(out[1]) == 2.5
     out = while_loop(lambda c: c < 3.0, lambda c: c + 1, jnp.float32(0), max_iterations=9)
@@ -410,9 +396,7 @@ def test_a_custom_vjp_in_the_body_is_used(close):
 
     triple.defvjp(lambda x: (3 * x, None), lambda _, ct: (7 * ct,))
     run = jax.grad(
-        lambda x: while_loop(
-            lambda c: c[0] < 2, lambda c: (c[0] + 1, triple(c[1])), (0, x), max_iterations=4
-        )[1]
+        lambda x: while_loop(lambda c: c[0] < 2, lambda c: (c[0] + 1, triple(c[1])), (0, x), max_iterations=4)[1]
     )
     close(run(1.0), 49.0)
 

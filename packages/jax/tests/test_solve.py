@@ -49,7 +49,8 @@ def test_concrete_solve_equals_numpy(hares):
     """JAX arrays give NumPy's steps and NumPy's result."""
     ours = ev.solve(hares, "Tsit5")
     theirs = ev.solve(hares.replace(y0=np.asarray(hares.y0)), "Tsit5")
-    assert isinstance(ours.y, jax.Array) and ours.stats.backend == "jax"
+    assert isinstance(ours.y, jax.Array)
+    assert ours.stats.backend == "jax"
     assert ours.stats.n_steps == theirs.stats.n_steps
     # The sizes of steps differ by the rounding of tiny error estimates; what they lead to doesn't.
     np.testing.assert_allclose(ours.t, theirs.t, rtol=1e-6)
@@ -63,7 +64,8 @@ def test_jit_pads_with_the_end(hares):
         lambda y0: (lambda s: (s.t, s.y, s(7.5)))(ev.solve(hares.replace(y0=y0), "Tsit5", max_steps=100))
     )(hares.y0)
     plain = ev.solve(hares, "Tsit5")
-    assert t.shape[0] == 102 and t[-1] == 20.0
+    assert t.shape[0] == 102
+    assert t[-1] == 20.0
     np.testing.assert_allclose(y[-1], plain.y[-1], rtol=1e-12)
     np.testing.assert_allclose(between, plain(7.5), rtol=1e-10)
 
@@ -80,7 +82,8 @@ def test_failure_inside_jit_is_nan(hares):
     """Inside jit a solve that runs out of steps has a status that says so, and NaN where nothing was computed."""
     solution = jax.jit(lambda y0: ev.solve(hares.replace(y0=y0), "Tsit5", saveat=[0.1, 20.0], max_steps=5))(hares.y0)
     assert ev.Status(int(solution.status)) is ev.Status.MAX_STEPS
-    assert np.all(np.isfinite(solution.y[0])) and np.all(np.isnan(solution.y[1]))
+    assert np.all(np.isfinite(solution.y[0]))
+    assert np.all(np.isnan(solution.y[1]))
 
 
 def test_gradient_of_lotka_volterra(hares):
@@ -106,7 +109,9 @@ def test_gradient_of_a_neural_network():
         f = lambda t, y, p: jnp.tanh(y @ w[:6].reshape(2, 3)) @ w[6:].reshape(3, 2)  # noqa: E731
         return ev.solve(ev.ODEProblem(f, jnp.asarray([1.0, -0.5]), (0.0, 2.0)), "Tsit5", saveat="end", **TIGHT).y[-1, 0]
 
-    np.testing.assert_allclose(jax.jit(jax.grad(final))(weights), central_difference(jax.jit(final), weights), atol=1e-7)
+    np.testing.assert_allclose(
+        jax.jit(jax.grad(final))(weights), central_difference(jax.jit(final), weights), atol=1e-7
+    )
 
 
 @pytest.mark.parametrize("mode", [jax.jacrev, jax.jacfwd])
@@ -141,14 +146,22 @@ def test_time_of_a_terminal_event_has_a_derivative():
 
 def test_derivative_of_the_span():
     """The end's derivative in the end time is f there."""
-    end = lambda t1: ev.solve(ev.ODEProblem(lambda t, y, p: -2.0 * y, jnp.asarray([3.0]), (0.0, t1)), "Tsit5", saveat="end", **TIGHT).y[-1, 0]  # noqa: E731
+
+    def end(t1):
+        problem = ev.ODEProblem(lambda t, y, p: -2.0 * y, jnp.asarray([3.0]), (0.0, t1))
+        return ev.solve(problem, "Tsit5", saveat="end", **TIGHT).y[-1, 0]
+
     np.testing.assert_allclose(jax.jit(jax.grad(end))(0.7), -6.0 * np.exp(-1.4), rtol=1e-7)
     np.testing.assert_allclose(jax.jit(jax.jacfwd(end))(0.7), -6.0 * np.exp(-1.4), rtol=1e-7)
 
 
 def test_second_derivative():
     """Forward over reverse gives the Hessian: d2/dr2 exp(-r t) = t**2 exp(-r t)."""
-    decay = lambda r: ev.solve(ev.ODEProblem(lambda t, y, p: -p * y, jnp.asarray([1.0]), (0.0, 2.0), r), "Tsit5", saveat="end", **TIGHT).y[-1, 0]  # noqa: E731
+
+    def decay(r):
+        problem = ev.ODEProblem(lambda t, y, p: -p * y, jnp.asarray([1.0]), (0.0, 2.0), r)
+        return ev.solve(problem, "Tsit5", saveat="end", **TIGHT).y[-1, 0]
+
     np.testing.assert_allclose(jax.jit(jax.jacfwd(jax.grad(decay)))(0.8), 4.0 * np.exp(-1.6), rtol=1e-6)
 
 
@@ -168,7 +181,7 @@ def test_vmap_gives_each_its_own_steps(hares):
 
 
 def test_gradient_of_a_mapped_solve(hares):
-    """grad of vmap equals vmap of grad."""
+    """Grad of vmap equals vmap of grad."""
     final = lambda a: ev.solve(hares.replace(params={**RATES, "a": a}), "Tsit5", saveat="end").y[-1, 0]  # noqa: E731
     rates = jnp.asarray([0.5, 0.6])
     together = jax.jit(jax.grad(lambda r: jax.vmap(final)(r).sum()))(rates)

@@ -161,9 +161,7 @@ def test_saved_functions():
     """What save= computes of the state carries derivatives."""
 
     def energy(x):
-        problem = ev.ODEProblem(
-            lambda t, y, p: [y[1], -p * y[0]], tensor([1.0, 0.0]), t_span=(0.0, 1.0), params=x
-        )
+        problem = ev.ODEProblem(lambda t, y, p: [y[1], -p * y[0]], tensor([1.0, 0.0]), t_span=(0.0, 1.0), params=x)
         return ev.solve(problem, "Tsit5", saveat="end", save=lambda t, y, p: p * y[0] ** 2, **TIGHT).y[-1]
 
     check(energy, tensor(1.7))

@@ -81,9 +81,7 @@ def test_shapes(shape):
     y0 = torch.ones(shape, dtype=torch.float64)
     y = ev.solve(ev.ODEProblem(decay, y0, t_span=(0.0, 1.0)), "Tsit5", saveat="end", dt=0.01).y
     assert y.shape == (1, *shape)
-    torch.testing.assert_close(
-        y[0], torch.exp(torch.tensor(-1.0)).double().expand(shape), rtol=1e-5, atol=1e-7
-    )
+    torch.testing.assert_close(y[0], torch.exp(torch.tensor(-1.0)).double().expand(shape), rtol=1e-5, atol=1e-7)
 
 
 def test_default_tolerances_of_single_precision():

@@ -12,9 +12,7 @@ def main() -> None:
     """Print packages, algorithms with their traits, backends with their devices, and broken plugins."""
     print("packages")
     packages = {
-        d.metadata["Name"]: d.version
-        for d in distributions()
-        if (d.metadata["Name"] or "").startswith("evolvent")
+        d.metadata["Name"]: d.version for d in distributions() if (d.metadata["Name"] or "").startswith("evolvent")
     }
     for name, version in sorted(packages.items()):
         print(f"  {name} {version}")

@@ -27,9 +27,7 @@ class Algorithm(ABC):
 
     def init(self, problem: Any, *, backend: Any, **options: Any) -> Any:
         """Return an integrator that is stepped by hand; called by `evolvent.init`."""
-        raise NotImplementedError(
-            f"{self.name} solves a problem at once and can't be stepped by hand: use ev.solve"
-        )
+        raise NotImplementedError(f"{self.name} solves a problem at once and can't be stepped by hand: use ev.solve")
 
     def compile(self, problem: Any, *, backend: Any, **options: Any) -> Any:
         """Return ``run(y0=, params=, t_span=)``; called by `evolvent.compile`."""

@@ -81,9 +81,7 @@ class EagerBackend:
             return float(scalars[0])
         if self.xp is np:
             return tuple(float(scalar) for scalar in scalars)
-        stacked = self.xp.stack(
-            [self.xp.reshape(s, ()) if is_array(s) else self.xp.asarray(s) for s in scalars]
-        )
+        stacked = self.xp.stack([self.xp.reshape(s, ()) if is_array(s) else self.xp.asarray(s) for s in scalars])
         return tuple(float(scalar) for scalar in self._host(stacked))
 
     def _host(self, x) -> Any:
@@ -179,9 +177,7 @@ class EagerBackend:
                 return self.xp.asarray(value, dtype=like.dtype, device=self.device)
         except (TypeError, ValueError):
             pass
-        raise InputError(
-            what, f"returned {value!r} where numbers are needed.", "Did a return statement get lost?"
-        )
+        raise InputError(what, f"returned {value!r} where numbers are needed.", "Did a return statement get lost?")
 
     def _stacked(self, items, like, shape, what):
         if not shape or len(items) != shape[0]:
@@ -338,18 +334,14 @@ class EagerBackend:
     def filtered(self, tree, mask):
         """Keep the rows that a host mask marks."""
         rows = np.flatnonzero(self.host(mask))
-        return tree_map(
-            lambda x: self.xp.stack([x[int(i), ...] for i in rows]) if rows.size else x[:0, ...], tree
-        )
+        return tree_map(lambda x: self.xp.stack([x[int(i), ...] for i in rows]) if rows.size else x[:0, ...], tree)
 
     def data_times(self, times, like):
         """Make an array of times in the data plane."""
         dtype = self.real_dtype(like.dtype)
         if is_array(times) and not isinstance(times, np.ndarray):
             return self.xp.astype(times, dtype)
-        return self.xp.asarray(
-            times.tolist() if self.xp is not np else times, dtype=dtype, device=self.device
-        )
+        return self.xp.asarray(times.tolist() if self.xp is not np else times, dtype=dtype, device=self.device)
 
     def evaluate(self, function, steps, times, direction):
         """Evaluate ``function(t, *step)`` in the step that holds each time; stacked."""
@@ -409,8 +401,11 @@ class EagerBackend:
         return LanesBackend(self, lanes)
 
     def program(self, entry, functions, examples):
-        """Make ``entry(functions, *operands)`` callable on operands; a compiling backend stages the functions on
-        `examples` of their arguments, and looks machine code up by their programs and ``entry.key``."""
+        """Make ``entry(functions, *operands)`` callable on operands.
+
+        A compiling backend stages the functions on `examples` of their arguments, and looks machine code up by their
+        programs and ``entry.key``.
+        """
 
         def run(*operands):
             # NumPy's warnings of overflow: a trial step that is not finite is taken again, and a status tells the rest.

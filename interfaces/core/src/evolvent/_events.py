@@ -35,9 +35,7 @@ class Event:
     >>> import evolvent as ev
     >>> def ball(t, y, p):
     ...     return [y[1], -9.81]
-    >>> bounce = ev.Event(
-    ...     lambda t, y, p: y[0], lambda t, y, p: [0.0, -0.9 * y[1]], direction=-1, name="bounce"
-    ... )
+    >>> bounce = ev.Event(lambda t, y, p: y[0], lambda t, y, p: [0.0, -0.9 * y[1]], direction=-1, name="bounce")
     >>> problem = ev.ODEProblem(ball, y0=[1.0, 0.0], t_span=(0.0, 1.0), events=[bounce])
     >>> round(float(ev.solve(problem, "Tsit5").events["bounce"].t[0]), 4)
     0.4515
@@ -56,9 +54,7 @@ class Event:
                 f"an event's condition must be a function (t, y, params), got {self.condition!r}.",
             )
         if self.effect is not None and not callable(self.effect):
-            raise InputError(
-                "effect", f"an event's effect must be a function (t, y, params), got {self.effect!r}."
-            )
+            raise InputError("effect", f"an event's effect must be a function (t, y, params), got {self.effect!r}.")
         if self.direction not in (-1, 0, 1):
             raise InputError("direction", f"must be -1, 0 or 1, got {self.direction!r}.")
         if int(self.terminal) < 0:
@@ -85,9 +81,7 @@ class Dose:
 
     def __post_init__(self) -> None:
         if not callable(self.effect):
-            raise InputError(
-                "effect", f"a dose's effect must be a function (t, y, params), got {self.effect!r}."
-            )
+            raise InputError("effect", f"a dose's effect must be a function (t, y, params), got {self.effect!r}.")
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from ._eager import EagerBackend
 from ._backend import is_array
+from ._eager import EagerBackend
 from ._errors import InputError
 from ._plot import to_numpy
 from ._trees import flatten, tree_map, unflatten
 
-_CONTROL = SimpleNamespace(
-    **{name: getattr(np, name) for name in "where minimum maximum abs sqrt power log exp floor ceil sign isfinite nextafter".split()},
-    **{name: getattr(np, name) for name in ("logical_and", "logical_or", "logical_not")},
-)
+_SAME_IN_NUMPY = (
+    "where", "minimum", "maximum", "abs", "sqrt", "power", "log", "exp", "floor", "ceil", "sign", "isfinite",
+    "nextafter", "logical_and", "logical_or", "logical_not",
+)  # fmt: skip
+_CONTROL = SimpleNamespace(**{name: getattr(np, name) for name in _SAME_IN_NUMPY})
 
 
 class LaneRecord:
@@ -59,13 +60,19 @@ class LaneRecord:
         rows = [backend.select((k < counts) | good, row, nan) for k, row in enumerate(rows)]
         columns = zip(*(flatten(row)[0] for row in rows), strict=True)
         stacked = [
-            np.stack(column).T if isinstance(column[0], np.ndarray) and column[0].ndim == 1 else xp.moveaxis(xp.stack(list(column)), -1, 0)
+            np.stack(column).T
+            if isinstance(column[0], np.ndarray) and column[0].ndim == 1
+            else xp.moveaxis(xp.stack(list(column)), -1, 0)
             for column in columns
         ]
         return unflatten(flatten(rows[0])[1], stacked), counts
 
     def counts(self) -> np.ndarray:
-        return np.sum([mask for _, mask, _ in self.entries], axis=0, dtype=int) if self.entries else np.zeros(self.lanes, dtype=int)
+        return (
+            np.sum([mask for _, mask, _ in self.entries], axis=0, dtype=int)
+            if self.entries
+            else np.zeros(self.lanes, dtype=int)
+        )
 
 
 def lane_of(x: Any, i: int) -> Any:
@@ -146,7 +153,11 @@ class LanesBackend(EagerBackend):
     # ---------------------------------------------------------------- data plane
     def _data(self, control, dtype):
         """Bring control-plane entries to the data plane."""
-        return np.asarray(control, dtype=dtype) if self.xp is np else self.xp.asarray(np.array(control), dtype=dtype, device=self.device)
+        return (
+            np.asarray(control, dtype=dtype)
+            if self.xp is np
+            else self.xp.asarray(np.array(control), dtype=dtype, device=self.device)
+        )
 
     def _is_data(self, x) -> bool:
         return self.xp is not np and is_array(x) and not isinstance(x, np.ndarray)
@@ -306,7 +317,8 @@ class Kept:
             return False
         apart = flatten(self.by_lane(probe, some))[0]
         return len(together) == len(apart) and all(
-            np.shape(a)[-1:] == (lanes,) and _agree(to_numpy(a)[..., some], to_numpy(b)) for a, b in zip(together, apart, strict=True)
+            np.shape(a)[-1:] == (lanes,) and _agree(to_numpy(a)[..., some], to_numpy(b))
+            for a, b in zip(together, apart, strict=True)
         )
 
     def _shaken(self, x, salt):
@@ -329,7 +341,15 @@ def _agree(a, b) -> bool:
     if a.shape != b.shape or not np.any(np.isfinite(a)):
         return False
     tolerance = 1e-9 if a.dtype.itemsize >= 8 else 1e-4
-    return bool(np.allclose(a, b, rtol=tolerance, atol=tolerance * (np.max(np.abs(b[np.isfinite(b)]), initial=0.0) + 1e-300), equal_nan=True))
+    return bool(
+        np.allclose(
+            a,
+            b,
+            rtol=tolerance,
+            atol=tolerance * (np.max(np.abs(b[np.isfinite(b)]), initial=0.0) + 1e-300),
+            equal_nan=True,
+        )
+    )
 
 
 __all__ = ["InputError", "LaneRecord", "LanesBackend", "lane_of"]

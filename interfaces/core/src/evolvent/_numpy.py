@@ -40,7 +40,7 @@ class NumpyBackend(EagerBackend):
         return super().as_state(value, like, what)
 
     def fresh(self, value):
-        """The value, copied if somebody else may still write to it: a function may return one buffer again and again."""
+        """The value, copied if somebody else may still write to it: a function may return one buffer ever again."""
         if type(value) is np.ndarray and (sys.getrefcount(value) > _OWN or value.base is not None):
             return value.copy()
         return value

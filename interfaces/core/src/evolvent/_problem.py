@@ -28,9 +28,7 @@ class Problem:
         names = [f.name for f in fields(self) if f.init]
         for name in changes:
             if name not in names:
-                raise InputError(
-                    name, f"{type(self).__name__} has no such field;", f"it has {', '.join(names)}."
-                )
+                raise InputError(name, f"{type(self).__name__} has no such field;", f"it has {', '.join(names)}.")
         return replace(self, **changes)
 
 
@@ -65,9 +63,7 @@ class ODEProblem(Problem):
     Examples
     --------
     >>> import evolvent as ev
-    >>> decay = ev.ODEProblem(
-    ...     lambda t, y, p: -p["rate"] * y, y0=[1.0], t_span=(0.0, 1.0), params={"rate": 2.0}
-    ... )
+    >>> decay = ev.ODEProblem(lambda t, y, p: -p["rate"] * y, y0=[1.0], t_span=(0.0, 1.0), params={"rate": 2.0})
     >>> decay.replace(params={"rate": 3.0}).params
     {'rate': 3.0}
     """
@@ -133,9 +129,7 @@ class SecondOrderODEProblem(Problem):
         _check_state("q0", self.q0)
         _check_state("v0", self.v0)
         if np.shape(self.q0) != np.shape(self.v0):
-            raise InputError(
-                "v0", f"must have the shape of q0, {np.shape(self.q0)}, got {np.shape(self.v0)}."
-            )
+            raise InputError("v0", f"must have the shape of q0, {np.shape(self.q0)}, got {np.shape(self.v0)}.")
         _check_span(self)
         _check_events(self)
 
@@ -171,9 +165,7 @@ class EnsembleProblem(Problem):
     Examples
     --------
     >>> import evolvent as ev, numpy as np
-    >>> decay = ev.ODEProblem(
-    ...     lambda t, y, p: -p["rate"] * y, y0=[1.0], t_span=(0.0, 1.0), params={"rate": 1.0}
-    ... )
+    >>> decay = ev.ODEProblem(lambda t, y, p: -p["rate"] * y, y0=[1.0], t_span=(0.0, 1.0), params={"rate": 1.0})
     >>> many = ev.EnsembleProblem(decay, params={"rate": np.linspace(1.0, 2.0, 5)})
     >>> ev.solve(many, "Tsit5", saveat=[0.5, 1.0]).y.shape
     (5, 2, 1)
@@ -186,13 +178,14 @@ class EnsembleProblem(Problem):
 
     def __post_init__(self) -> None:
         if not isinstance(self.problem, ODEProblem | SecondOrderODEProblem):
-            raise InputError(
-                "problem", f"must be an ODEProblem or SecondOrderODEProblem, got {self.problem!r}."
-            )
+            raise InputError("problem", f"must be an ODEProblem or SecondOrderODEProblem, got {self.problem!r}.")
         if self.t_span is not None:
             _check_span(self)
             object.__setattr__(self, "t_span", tuple(self.t_span))
-        if self.params is not None and flatten(self.params, lists=False)[1] != flatten(self.problem.params, lists=False)[1]:
+        if (
+            self.params is not None
+            and flatten(self.params, lists=False)[1] != flatten(self.problem.params, lists=False)[1]
+        ):
             raise InputError(
                 "params",
                 f"must have the structure of the problem's params, {flatten(self.problem.params, lists=False)[1]}, "
@@ -206,9 +199,7 @@ class EnsembleProblem(Problem):
                 "Give y0=, params= or t_span= with an axis of trajectories in front.",
             )
         if len(sizes) > 1:
-            raise InputError(
-                "params", f"the leading axes of y0, params and t_span disagree: {sorted(sizes)}."
-            )
+            raise InputError("params", f"the leading axes of y0, params and t_span disagree: {sorted(sizes)}.")
 
     def _sizes(self, name: str) -> set[int]:
         value = getattr(self, name)
@@ -240,9 +231,7 @@ def _check_state(name: str, value: Any) -> None:
             if array.dtype.kind not in "biufc":
                 raise InputError(name, f"must hold numbers, got an array of dtype {array.dtype}.")
             if not np.all(np.isfinite(array)):
-                raise InputError(
-                    name, f"has NaN or infinite entries: {value!r}.", "Give finite initial values."
-                )
+                raise InputError(name, f"has NaN or infinite entries: {value!r}.", "Give finite initial values.")
 
 
 def _check_span(problem: Any) -> None:

@@ -16,10 +16,14 @@ HOOKS = "evolvent"
 
 # Where to find algorithms that are not installed; the names that users know from SciPy and SciML are among them.
 _ELSEWHERE = {
-    "evolvent-ode": "Euler Midpoint Heun Ralston RK4 BS3 OwrenZen3 OwrenZen4 OwrenZen5 DP5 Tsit5 DOP853 Vern6 Vern7 Vern8 "
-    "Vern9 Feagin10 Feagin12 Feagin14 VCABM VelocityVerlet Yoshida6 KahanLi8 DPRKN6 DPRKN8 RKC ROCK2 ROCK4",
-    "evolvent-stiff-ode": "Rosenbrock23 Rodas3 Rodas4 Rodas5 Rodas5P TRBDF2 Kvaerno3 Kvaerno4 Kvaerno5 KenCarp3 KenCarp4 "
-    "KenCarp5 RadauIIA5 QNDF FBDF ImplicitEuler Trapezoid",
+    "evolvent-ode": (
+        "Euler Midpoint Heun Ralston RK4 BS3 OwrenZen3 OwrenZen4 OwrenZen5 DP5 Tsit5 DOP853 Vern6 Vern7 Vern8 Vern9 "
+        "Feagin10 Feagin12 Feagin14 VCABM VelocityVerlet Yoshida6 KahanLi8 DPRKN6 DPRKN8 RKC ROCK2 ROCK4"
+    ),
+    "evolvent-stiff-ode": (
+        "Rosenbrock23 Rodas3 Rodas4 Rodas5 Rodas5P TRBDF2 Kvaerno3 Kvaerno4 Kvaerno5 KenCarp3 KenCarp4 KenCarp5 "
+        "RadauIIA5 QNDF FBDF ImplicitEuler Trapezoid"
+    ),
 }
 _SYNONYMS = {
     "rk45": "DP5",
@@ -48,9 +52,7 @@ def _algorithm_entries() -> dict[str, list[EntryPoint]]:
     found: dict[str, list[EntryPoint]] = {}
     for entry in entry_points(group=ALGORITHMS):
         others = found.setdefault(entry.name, [])
-        if not any(
-            _distribution(entry) == _distribution(other) and entry.value == other.value for other in others
-        ):
+        if not any(_distribution(entry) == _distribution(other) and entry.value == other.value for other in others):
             others.append(entry)
     return found
 
@@ -94,9 +96,7 @@ def load_algorithm(name: str) -> type:
     try:
         return entries[0].load()
     except Exception as error:
-        raise PluginError(
-            f"{_distribution(entries[0])} has {name!r}, but it can't be imported: {error!r}"
-        ) from error
+        raise PluginError(f"{_distribution(entries[0])} has {name!r}, but it can't be imported: {error!r}") from error
 
 
 @cache

@@ -62,8 +62,7 @@ class EventLog(Mapping):
 
     def __repr__(self) -> str:
         counts = ", ".join(
-            f"{name or i}: {len(entry)}"
-            for i, (name, entry) in enumerate(zip(self.names, self._entries, strict=True))
+            f"{name or i}: {len(entry)}" for i, (name, entry) in enumerate(zip(self.names, self._entries, strict=True))
         )
         return f"EventLog({counts})"
 

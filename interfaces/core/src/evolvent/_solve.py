@@ -75,9 +75,7 @@ def compile(problem: Any, algorithm: Any = None, *, backend: str | None = None, 
     Examples
     --------
     >>> import evolvent as ev
-    >>> run = ev.compile(
-    ...     ev.ODEProblem(lambda t, y, p: -p * y, y0=[1.0], t_span=(0.0, 1.0), params=1.0), "Tsit5"
-    ... )
+    >>> run = ev.compile(ev.ODEProblem(lambda t, y, p: -p * y, y0=[1.0], t_span=(0.0, 1.0), params=1.0), "Tsit5")
     >>> bool(run(params=2.0).y[-1, 0] < run().y[-1, 0])
     True
     """
@@ -102,9 +100,7 @@ def _backend_of(problem: Any, name: str | None) -> Any:
     if isinstance(problem, EnsembleProblem):
         inner = problem.problem
         return choose_backend(name, inner.state0, inner.params, problem.y0, problem.params)
-    return choose_backend(
-        name, getattr(problem, "state0", None), getattr(problem, "params", None), _tracers(problem)
-    )
+    return choose_backend(name, getattr(problem, "state0", None), getattr(problem, "params", None), _tracers(problem))
 
 
 def _tracers(problem: Any) -> list[Any]:
@@ -113,9 +109,7 @@ def _tracers(problem: Any) -> list[Any]:
     return [t for t in span if hasattr(t, "aval")]
 
 
-def _resolve(
-    problem: Any, algorithm: Any, backend: str | None, options: dict[str, Any]
-) -> tuple[Algorithm, Any]:
+def _resolve(problem: Any, algorithm: Any, backend: str | None, options: dict[str, Any]) -> tuple[Algorithm, Any]:
     if isinstance(algorithm, str):
         algorithm = load_algorithm(algorithm)
     if isinstance(algorithm, type) and issubclass(algorithm, Algorithm):
@@ -142,7 +136,5 @@ def _proposals(problem: Any, options: dict[str, Any], backend: Any) -> list[tupl
     offers = sorted((r for r in results if r is not None), key=lambda offer: -offer[0])
     if not offers:
         broken = "".join(f" The plugin {f.plugin} failed to load: {f.reason}." for f in failures)
-        raise PluginError(
-            f"no installed plugin solves a {type(inner).__name__}.{broken} Try: pip install evolvent-ode"
-        )
+        raise PluginError(f"no installed plugin solves a {type(inner).__name__}.{broken} Try: pip install evolvent-ode")
     return offers

@@ -38,15 +38,23 @@ _ADVICE = {
     Status.SUCCESS: "The end of t_span was reached.",
     Status.TERMINATED: "A terminal event ended the solve.",
     Status.STOPPED: "The on_step callback ended the solve.",
-    Status.MAX_STEPS: "max_steps were taken before the end of t_span: raise max_steps, loosen rtol and atol, or take a "
-    "stiff algorithm if the steps are tiny for no visible reason.",
-    Status.STEP_TOO_SMALL: "The step size fell to its minimum: the solution may be singular near this time, the problem "
-    "stiff or f discontinuous; loosen the tolerances, name discontinuities=, or lower min_step.",
-    Status.NON_FINITE: "f or the state became NaN or infinite and smaller steps did not help: look at f there; give a domain "
-    "(for example ev.NonNegative()) if f is undefined outside one.",
+    Status.MAX_STEPS: (
+        "max_steps were taken before the end of t_span: raise max_steps, loosen rtol and atol, or take a stiff "
+        "algorithm if the steps are tiny for no visible reason."
+    ),
+    Status.STEP_TOO_SMALL: (
+        "The step size fell to its minimum: the solution may be singular near this time, the problem stiff or f "
+        "discontinuous; loosen the tolerances, name discontinuities=, or lower min_step."
+    ),
+    Status.NON_FINITE: (
+        "f or the state became NaN or infinite and smaller steps did not help: look at f there; give a domain (for "
+        "example ev.NonNegative()) if f is undefined outside one."
+    ),
     Status.WALL_TIME: "wall_time ran out: raise it, or loosen the tolerances.",
     Status.INTERRUPTED: "Interrupted from the keyboard.",
     Status.USER_ERROR: "A function of the problem raised an exception.",
-    Status.EVENT_LOG_FULL: "More events happened than the compiled log can hold: raise max_events, or look for an event "
-    "that happens over and over at one time.",
+    Status.EVENT_LOG_FULL: (
+        "More events happened than the compiled log can hold: raise max_events, or look for an event that happens over "
+        "and over at one time."
+    ),
 }

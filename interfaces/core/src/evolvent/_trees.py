@@ -54,9 +54,7 @@ def unflatten(structure: Any, leaves: Any) -> Any:
 
 def tree_map(function, *trees, lists: bool = True):
     """Apply a function to the corresponding leaves of trees of one structure."""
-    return optree.tree_map(
-        function, *trees, is_leaf=None if lists else _is_list_of_numbers, namespace=NAMESPACE
-    )
+    return optree.tree_map(function, *trees, is_leaf=None if lists else _is_list_of_numbers, namespace=NAMESPACE)
 
 
 def is_nested(tree: Any) -> bool:
@@ -131,9 +129,7 @@ class Packing:
         try:
             return self.structure.flatten_up_to(tree)
         except ValueError as error:
-            raise InputError(
-                what, f"must have the structure of y0, {self.structure}, got {tree!r}."
-            ) from error
+            raise InputError(what, f"must have the structure of y0, {self.structure}, got {tree!r}.") from error
 
     def unpack(self, backend, array: Any, lead: int = 0) -> Any:
         """Make a tree of the state's structure of one array; `lead` axes come before the packed one."""

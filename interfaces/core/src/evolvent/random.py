@@ -184,8 +184,7 @@ def fold_in(xp: Namespace, seed: Integers | Key, data: Integers, *, device: Any 
     >>> from evolvent import random
     >>> noise, jumps = (random.fold_in(np, 7, purpose) for purpose in (0, 1))
     >>> bool(
-    ...     random.uniform(np, noise, 0, 0, 0, dtype=np.float64)
-    ...     == random.uniform(np, jumps, 0, 0, 0, dtype=np.float64)
+    ...     random.uniform(np, noise, 0, 0, 0, dtype=np.float64) == random.uniform(np, jumps, 0, 0, 0, dtype=np.float64)
     ... )
     False
     """
@@ -243,9 +242,7 @@ def uniform(
     >>> random.uniform(np, 7, np.arange(3)[:, None], 0, range(5), dtype=np.float32).shape
     (3, 5)
     """
-    return _draw(
-        xp, seed, trajectory, step, index, dtype, device, _positive_uniforms if positive else _uniforms
-    )
+    return _draw(xp, seed, trajectory, step, index, dtype, device, _positive_uniforms if positive else _uniforms)
 
 
 def exponential(

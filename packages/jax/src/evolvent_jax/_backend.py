@@ -173,9 +173,7 @@ class JaxBackend(EagerBackend):
 
     # ---------------------------------------------------------------- records
     def buffer(self, capacity, example):
-        return jax.tree.map(
-            lambda x: jnp.zeros((capacity, *np.shape(x)), dtype=self._definite(x).dtype), example
-        )
+        return jax.tree.map(lambda x: jnp.zeros((capacity, *np.shape(x)), dtype=self._definite(x).dtype), example)
 
     def put(self, buffer, index, value, when):
         if not is_tracer(when) and not when:
@@ -198,9 +196,7 @@ class JaxBackend(EagerBackend):
         return jax.tree.map(lambda x: x[: int(count)], buffer)
 
     def joined(self, buffers):
-        return (
-            buffers[0] if len(buffers) == 1 else jax.tree.map(lambda *parts: jnp.concatenate(parts), *buffers)
-        )
+        return buffers[0] if len(buffers) == 1 else jax.tree.map(lambda *parts: jnp.concatenate(parts), *buffers)
 
     def length(self, buffer):
         return jax.tree.leaves(buffer)[0].shape[0]
@@ -216,9 +212,7 @@ class JaxBackend(EagerBackend):
 
         def fill(rows, x):
             behind = jnp.arange(rows.shape[0]) >= count
-            return jnp.where(
-                behind.reshape((-1,) + (1,) * (rows.ndim - 1)), jnp.asarray(x).astype(rows.dtype), rows
-            )
+            return jnp.where(behind.reshape((-1,) + (1,) * (rows.ndim - 1)), jnp.asarray(x).astype(rows.dtype), rows)
 
         return jax.tree.map(fill, buffer, rest)
 
@@ -229,9 +223,7 @@ class JaxBackend(EagerBackend):
         # Shapes are fixed inside a transformation: what is marked comes first, NaN behind it.
         order = jnp.argsort(~mask, stable=True)
         marked = mask[order]
-        return jax.tree.map(
-            lambda x: jnp.where(marked.reshape((-1,) + (1,) * (x.ndim - 1)), x[order], jnp.nan), tree
-        )
+        return jax.tree.map(lambda x: jnp.where(marked.reshape((-1,) + (1,) * (x.ndim - 1)), x[order], jnp.nan), tree)
 
     def data_times(self, times, like):
         dtype = self.real_dtype(like.dtype)
@@ -253,9 +245,7 @@ class JaxBackend(EagerBackend):
             return jax.tree.map(lambda *values: jnp.stack(values), *rows)
 
         def at(t):
-            before = jnp.where(
-                (lengths != 0.0) & (direction * starts <= direction * t), direction * starts, -jnp.inf
-            )
+            before = jnp.where((lengths != 0.0) & (direction * starts <= direction * t), direction * starts, -jnp.inf)
             return function(t, *self.take(steps, jnp.argmax(before)))
 
         return jax.vmap(at)(jnp.asarray(times).astype(self.real_type))
@@ -295,7 +285,9 @@ class JaxBackend(EagerBackend):
         """Arrays with an axis of trajectories of what a user gave as an ensemble's numbers."""
         if isinstance(tree, list):
             return jnp.asarray(tree)
-        return jax.tree.map(lambda x: jnp.broadcast_to(jnp.asarray(x), (size,)) if not np.shape(x) else jnp.asarray(x), tree)
+        return jax.tree.map(
+            lambda x: jnp.broadcast_to(jnp.asarray(x), (size,)) if not np.shape(x) else jnp.asarray(x), tree
+        )
 
     def program(self, entry, functions, examples):
         rules = self.differentiates

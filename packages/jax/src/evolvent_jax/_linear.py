@@ -19,9 +19,7 @@ _linear_p = core.Primitive("evolvent_linear")
 _linear_p.multiple_results = True
 
 
-def linear_call(
-    apply: Callable, transpose: Callable, residuals: Any, linear: list[Any], out: list[Any]
-) -> list[Any]:
+def linear_call(apply: Callable, transpose: Callable, residuals: Any, linear: list[Any], out: list[Any]) -> list[Any]:
     """Call ``apply(residuals, linear)``, of which ``transpose(residuals, cotangents)`` is the transpose.
 
     Parameters
@@ -46,9 +44,7 @@ def linear_call(
         return transpose(jax.tree.unflatten(tree, args[:nres]), list(args[nres:]))
 
     shapes = tuple((x.shape, x.dtype) for x in out)
-    return _linear_p.bind(
-        *flat, *linear, apply=flat_apply, transpose=flat_transpose, nres=nres, shapes=shapes
-    )
+    return _linear_p.bind(*flat, *linear, apply=flat_apply, transpose=flat_transpose, nres=nres, shapes=shapes)
 
 
 @_linear_p.def_impl
@@ -76,9 +72,7 @@ def _linear_jvp(primals: Any, tangents: Any, **params: Any) -> tuple[list[Any], 
     return out, jax.jvp(of_moving, *zip(*moving, strict=True))[1]
 
 
-def _linear_transpose(
-    cotangents: Any, *args: Any, apply: Callable, transpose: Callable, nres: int, shapes: Any
-) -> Any:
+def _linear_transpose(cotangents: Any, *args: Any, apply: Callable, transpose: Callable, nres: int, shapes: Any) -> Any:
     residuals, linear = args[:nres], args[nres:]
     avals = [x.aval for x in linear]
     results = _linear_p.bind(
@@ -92,9 +86,7 @@ def _linear_transpose(
     return [None] * nres + results
 
 
-def _linear_batch(
-    args: Any, dims: Any, *, apply: Callable, transpose: Callable, nres: int, shapes: Any
-) -> Any:
+def _linear_batch(args: Any, dims: Any, *, apply: Callable, transpose: Callable, nres: int, shapes: Any) -> Any:
     size = next(x.shape[d] for x, d in zip(args, dims, strict=True) if d is not None)
     # every linear operand is batched, so that the transpose returns a batch of each and JAX sums where it
     # must

@@ -117,9 +117,7 @@ def _trace(fun: Callable, leaves: Sequence[Any]) -> tuple[core.ClosedJaxpr, list
     return core.ClosedJaxpr(open_jaxpr, []), list(closed.consts)
 
 
-def _trace_body(
-    body_fun: Callable, leaves: list[Any], tree: Any
-) -> tuple[core.ClosedJaxpr, list[Any], list[Any]]:
+def _trace_body(body_fun: Callable, leaves: list[Any], tree: Any) -> tuple[core.ClosedJaxpr, list[Any], list[Any]]:
     """Trace the body; a weakly typed initial leaf takes the body's dtype, at the price of a second trace."""
     weak = [jax.typeof(x).weak_type for x in leaves]
     leaves = [_strong(x) for x in leaves]
@@ -268,9 +266,7 @@ class _Loop:
             i, now, slots = state
             # Slot ceil(i / S): the last state to reach slot k is number k S, so that no condition is needed.
             # An idle lane only touches the slot behind its own last segment, hence the one slot more.
-            slots = [
-                _write(b, x, (i + self.stride - 1) // self.stride) for b, x in zip(slots, now, strict=True)
-            ]
+            slots = [_write(b, x, (i + self.stride - 1) // self.stride) for b, x in zip(slots, now, strict=True)]
             return i + 1, self.next(consts, now), slots
 
         slots = _stacks(carry, -(-self.limit // self.stride) + 1)
@@ -327,9 +323,7 @@ class _Tangent:
             return k - 1, dconsts, dcarry
 
         last = (count + stride - 1) // stride - 1
-        _, dconsts, dcarry = _held_loop(
-            lambda state: state[0] >= 0, segment, (last, dconsts, list(cotangents))
-        )
+        _, dconsts, dcarry = _held_loop(lambda state: state[0] >= 0, segment, (last, dconsts, list(cotangents)))
         return dconsts + dcarry
 
     def recompute(self, consts: list[Any], first: list[Any], length: Any) -> list[Any]:

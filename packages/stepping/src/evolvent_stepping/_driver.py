@@ -94,7 +94,7 @@ class Run:
 
     def _program(self, name: str, inputs: Inputs) -> Any:
         if name not in self._programs:
-            b, plan, save = self.backend, self.plan, self.options.save
+            b, plan = self.backend, self.plan
             entry = {"begin": _begin, "resume": _resume}[name]
             program = b.program(_Entry(entry, b, plan), self.functions, self.examples(inputs))
             if not self.keep:
@@ -115,9 +115,7 @@ class Run:
         """Solve the same problem with other numbers."""
         if y0 is None and params is None and t_span is None:
             return self.solve()
-        changes = {
-            name: value for name, value in (("params", params), ("t_span", t_span)) if value is not None
-        }
+        changes = {name: value for name, value in (("params", params), ("t_span", t_span)) if value is not None}
         if y0 is not None:
             changes |= {"q0": y0[0], "v0": y0[1]} if hasattr(self.problem, "q0") else {"y0": y0}
         problem = self.problem.replace(**changes)

@@ -24,7 +24,11 @@ from ._watch import Watch
 def solve_ensemble(problem: Any, stepper: Any, backend: Any, options: Options) -> EnsembleSolution:
     """Solve all members of an ensemble at once: by the backend's own batching, or in lanes."""
     if options.on_step is not None:
-        raise InputError("on_step", "is called after a step of one trajectory, and an ensemble steps many.", "Use progress= or wall_time=.")
+        raise InputError(
+            "on_step",
+            "is called after a step of one trajectory, and an ensemble steps many.",
+            "Use progress= or wall_time=.",
+        )
     if options.dense is None:
         # Every step's stages, of every trajectory: only where they are asked for.
         options = replace(options, dense=False)
@@ -76,7 +80,13 @@ def in_lanes(problem: Any, stepper: Any, backend: Any, options: Options) -> tupl
         good = np.isin(state.march.status, [Status.SUCCESS, Status.TERMINATED])
         points, counts = record.together(lanes, good)
     times, values = points
-    return run, state, (lanes.data_times(times, values), values), counts, lambda i: tree_map(lambda x: lane_of(x, i), state)
+    return (
+        run,
+        state,
+        (lanes.data_times(times, values), values),
+        counts,
+        lambda i: tree_map(lambda x: lane_of(x, i), state),
+    )
 
 
 def by_vmap(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple[Any, ...]:
@@ -99,7 +109,9 @@ def by_vmap(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple
         plans.append(plan)
         return inputs
 
-    along = Inputs(*(None,) * len(Inputs._fields))._replace(y0=None if problem.y0 is None else 0, params=None if problem.params is None else 0)
+    along = Inputs(*(None,) * len(Inputs._fields))._replace(
+        y0=None if problem.y0 is None else 0, params=None if problem.params is None else 0
+    )
     if problem.t_span is not None:
         along = along._replace(t0=0, direction=0, span=0, saves=0, stops=0, doses=0, fresh=0)
     if has_rows(options):
@@ -108,7 +120,9 @@ def by_vmap(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple
         tree_map(lambda leaf: np.asarray(leaf) if isinstance(leaf, list) else leaf, x, lists=False)
         for x in (problem.y0, problem.params, problem.t_span, options.saveat if has_rows(options) else None)
     )
-    inputs = backend.vmap(numbers, tuple(None if x is None else 0 for x in given), along)(*(backend.arrays(x, len(problem)) for x in given))
+    inputs = backend.vmap(numbers, tuple(None if x is None else 0 for x in given), along)(
+        *(backend.arrays(x, len(problem)) for x in given)
+    )
     program = fixed.program(_Together(fixed, plans[-1], along), run.functions, run.examples(run.inputs))
     state, points, counts = program(inputs)
     if not backend.traced:
@@ -136,7 +150,10 @@ def _checked(solution: EnsembleSolution, throw: bool) -> EnsembleSolution:
     failed = [i for i, s in enumerate(status) if not Status(int(s)).ok]
     if failed and throw:
         first = Status(int(status[failed[0]]))
-        raise SolveError(f"{len(failed)} of {len(status)} trajectories failed; number {failed[0]}: {first.name}: {first.advice}", solution)
+        raise SolveError(
+            f"{len(failed)} of {len(status)} trajectories failed; number {failed[0]}: {first.name}: {first.advice}",
+            solution,
+        )
     return solution
 
 

@@ -56,9 +56,7 @@ def first_crossing(plan: Plan, system: Any, dense: Any, t: Any, dt: Any, signs: 
         first = c.logical_and(seen, c.logical_not(found))
         low, high = c.where(first, previous, low), c.where(first, theta, high)
         found = c.logical_or(found, seen)
-        signs = tuple(
-            c.where(c.logical_or(found, new == 0.0), old, new) for old, new in zip(signs, now, strict=True)
-        )
+        signs = tuple(c.where(c.logical_or(found, new == 0.0), old, new) for old, new in zip(signs, now, strict=True))
         previous = theta
     return Crossing(found, low, high, signs)
 
@@ -129,10 +127,7 @@ def locate(plan: Plan, system: Any, dense: Any, t: Any, dt: Any, crossing: Cross
         return value
 
     width = (
-        4.0
-        * b.epsilon
-        * c.maximum(c.abs(t), c.abs(dt))
-        / c.maximum(c.abs(dt), 1e-300 if b.epsilon < 1e-10 else 1e-30)
+        4.0 * b.epsilon * c.maximum(c.abs(t), c.abs(dt)) / c.maximum(c.abs(dt), 1e-300 if b.epsilon < 1e-10 else 1e-30)
     )
     return bracketed_root(b, least, crossing.low, crossing.high, width)
 
@@ -151,14 +146,14 @@ def at_crossing(
 
 
 def bracketed_root(b, function, low, high, width) -> Any:
-    """Where a function that is positive at `low` and not at `high` becomes non-positive: the end behind it of a bracket of `width`."""
+    """Where a function, positive at `low` and not at `high`, turns: the far end of a bracket no wider than `width`."""
     c = b.control
 
     def divide(numerator, denominator):
         return numerator / c.where(denominator == 0.0, b.real(1.0), denominator)
 
     def unfinished(carry):
-        x1, f1, x2, f2, x3, f3, step = carry
+        x1, f1, x2, f2, *_ = carry
         return c.logical_and(c.abs(x2 - x1) > width, c.logical_and(f1 != 0.0, f2 != 0.0))
 
     def body(carry):
@@ -171,9 +166,9 @@ def bracketed_root(b, function, low, high, width) -> Any:
         x1, f1 = x, f
         xi, phi = divide(x1 - x2, x3 - x2), divide(f1 - f2, f3 - f2)
         smooth = c.logical_and(phi * phi < xi, (1.0 - phi) * (1.0 - phi) < 1.0 - xi)
-        inverse = divide(f1, f2 - f1) * divide(f3, f2 - f3) + divide(x3 - x1, x2 - x1) * divide(
-            f1, f3 - f1
-        ) * divide(f2, f3 - f2)
+        inverse = divide(f1, f2 - f1) * divide(f3, f2 - f3) + divide(x3 - x1, x2 - x1) * divide(f1, f3 - f1) * divide(
+            f2, f3 - f2
+        )
         margin = c.minimum(b.real(0.5), divide(0.5 * width, c.abs(x2 - x1)))
         step = c.where(smooth, c.minimum(c.maximum(inverse, margin), 1.0 - margin), b.real(0.5))
         return x1, f1, x2, f2, x3, f3, step

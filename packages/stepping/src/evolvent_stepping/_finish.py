@@ -30,17 +30,13 @@ def solution_of(run: Any, problem: Any, inputs: Any, state: Any, watch: Any, sec
     )
     steps = None
     if run.plan.dense:
-        steps = b.joined(
-            [*(log[1] for log, _ in watch.chunks if log is not None), b.trimmed(m.log[1], m.logged)]
-        )
+        steps = b.joined([*(log[1] for log, _ in watch.chunks if log is not None), b.trimmed(m.log[1], m.logged)])
     return Solution(
         t=times,
         y=y,
         status=m.status if b.traced else Status(int(m.status)),
         stats=stats,
-        events=events(
-            run, problem, state, [happened for _, happened in watch.chunks if happened is not None]
-        ),
+        events=events(run, problem, state, [happened for _, happened in watch.chunks if happened is not None]),
         interpolation=Interpolation(run, inputs, state, steps, times, y),
         problem=problem,
         algorithm=run.stepper,
@@ -93,9 +89,7 @@ def events(run: Any, problem: Any, state: Any, earlier: list[Any]) -> EventLog:
         rest = (b.xp.nan, b.xp.nan * y, example[2])
         times, states, marks = b.filled(state.happened, state.happenings, rest)
     else:
-        times, states, marks = b.stacked(
-            b.joined([*earlier, b.trimmed(state.happened, state.happenings)]), example
-        )
+        times, states, marks = b.stacked(b.joined([*earlier, b.trimmed(state.happened, state.happenings)]), example)
     order = sorted(range(len(listed)), key=lambda i: type(listed[i]).__name__ != "Event")
     found: list[Any] = [None] * len(listed)
     for place, mark in zip(order, marks, strict=True):

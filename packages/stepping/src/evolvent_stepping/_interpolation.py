@@ -36,11 +36,9 @@ class Interpolation:
 
     def __call__(self, t: Any) -> Any:
         run, b = self.run, self.run.backend
-        traced = b.traced or hasattr(t, "aval") and not hasattr(t, "addressable_shards")
+        traced = b.traced or (hasattr(t, "aval") and not hasattr(t, "addressable_shards"))
         if traced and self.steps is None:
-            raise InputError(
-                "t", "the steps were not kept.", "Solve with dense=True, or name the times in saveat=."
-            )
+            raise InputError("t", "the steps were not kept.", "Solve with dense=True, or name the times in saveat=.")
         times = b.host(t)
         many = bool(times.shape)
         flat = times if many else times[None]
@@ -102,9 +100,7 @@ class _Inside:
         self.stepper, self.saves, self.backend = stepper, saves, backend
         self.key = ("inside", stepper, saves)
 
-    def __call__(
-        self, functions: Any, inputs: Any, t: Any, start: Any, length: Any, record: Any, params: Any
-    ) -> Any:
+    def __call__(self, functions: Any, inputs: Any, t: Any, start: Any, length: Any, record: Any, params: Any) -> Any:
         system = System(self.backend, functions, params, inputs.rtol, inputs.atol, inputs.nonnegative)
         dense = stages(self.stepper, system, start, length, record)
         y = self.stepper.interpolate(system, dense, (t - start) / length)

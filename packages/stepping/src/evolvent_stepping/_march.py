@@ -7,9 +7,9 @@ from typing import Any
 from evolvent import Status
 
 from ._control import initial_step
+from ._dense import Again
 from ._events import first_crossing, signs_at
 from ._state import RUNNING, Crossing, Inputs, March, Plan
-from ._dense import Again
 
 
 def begin(plan: Plan, system: Any, inputs: Inputs) -> March:
@@ -48,9 +48,7 @@ def _is_derivative(cache: Any, y: Any) -> bool:
     return not isinstance(cache, tuple) and getattr(cache, "shape", None) == y.shape
 
 
-def march(
-    plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, save: Any, limit: Any, value: Any
-) -> March:
+def march(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, save: Any, limit: Any, value: Any) -> March:
     """Step until `target` is hit, the time `save` is passed, an event is seen, or `limit` steps were tried."""
     b = system.backend
     c = b.control
@@ -81,13 +79,12 @@ def march(
 
 def attempt(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, value: Any) -> March:
     """Try one step, and keep it if its error allows."""
-    b, stepper = system.backend, plan.stepper
-    c = b.control
+    b, c = system.backend, system.backend.control
     gap = target - m.t
     hits = m.dt * (1.0 + 1e-8) >= inputs.direction * gap
     h = c.where(hits, gap, inputs.direction * m.dt)
     before = system.calls
-    step = stepper.step(system, m.t, m.y, h, m.cache)
+    step = plan.stepper.step(system, m.t, m.y, h, m.cache)
     calls = m.calls + (step.work[0] if step.work is not None else system.calls - before)
     one = b.integer(1)
     if plan.blind:
@@ -102,29 +99,7 @@ def attempt(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, valu
             calls=calls,
         )
     y1, error, outside = judge(plan, system, inputs, m, step, m.t + h)
-
-    if plan.adaptive:
-        accepted = c.logical_and(error <= 1.0, c.logical_not(outside))
-        factor, memory = plan.control.factor(
-            b, c.where(outside, b.real(1e10), error), plan.error_order, m.memory, accepted
-        )
-        if step.factor is not None:
-            factor = c.where(c.isfinite(error), step.factor, b.real(plan.control.smallest))
-        length = c.abs(h)
-        proposed = length * factor
-        # A step cut short to hit its target says nothing against the size that it was cut from.
-        dt = c.where(c.logical_and(hits, accepted), c.maximum(m.dt, proposed), proposed)
-        dt = c.minimum(dt, inputs.max_step)
-        least = c.maximum(inputs.min_step, 4.0 * b.epsilon * c.abs(m.t))
-        dt = c.maximum(dt, least)
-        stuck = c.logical_and(c.logical_not(accepted), length <= least)
-        failed = c.where(c.isfinite(error), b.integer(Status.STEP_TOO_SMALL), b.integer(Status.NON_FINITE))
-    else:
-        accepted = c.logical_and(c.isfinite(error), c.logical_not(outside))
-        memory, dt = m.memory, m.dt
-        stuck = c.logical_not(accepted)
-        failed = c.where(outside, b.integer(Status.STEP_TOO_SMALL), b.integer(Status.NON_FINITE))
-    status = c.where(stuck, failed, m.status)
+    accepted, dt, memory, status = decide(plan, b, inputs, m, step, h, hits, error, outside)
     tried = March(
         t=c.where(hits, target, m.t + h),
         dt=dt,
@@ -164,9 +139,7 @@ def judge(plan: Plan, system: Any, inputs: Inputs, m: March, step: Any, t1: Any)
     b, c = system.backend, system.backend.control
     y1 = step.y
     if plan.adaptive:
-        norm = plan.stepper.error_norm(
-            system, b.stop_gradient(step.error), b.stop_gradient(m.y), b.stop_gradient(y1)
-        )
+        norm = plan.stepper.error_norm(system, b.stop_gradient(step.error), b.stop_gradient(m.y), b.stop_gradient(y1))
     else:
         norm = b.rms(b.stop_gradient(y1))
     if plan.guarded == "":
@@ -180,6 +153,29 @@ def judge(plan: Plan, system: Any, inputs: Inputs, m: March, step: Any, t1: Any)
     return y1, norm, c.logical_not(inside > 0.0)
 
 
+def decide(plan, b, inputs, m, step, h, hits, error, outside) -> tuple[Any, Any, Any, Any]:
+    """Whether to keep a step, the size of the next, the controller's memory, and whether the solve has failed."""
+    c = b.control
+    broken = c.where(outside, b.integer(Status.STEP_TOO_SMALL), b.integer(Status.NON_FINITE))
+    if not plan.adaptive:
+        accepted = c.logical_and(c.isfinite(error), c.logical_not(outside))
+        return accepted, m.dt, m.memory, c.where(accepted, m.status, broken)
+    accepted = c.logical_and(error <= 1.0, c.logical_not(outside))
+    judged = c.where(outside, b.real(1e10), error)
+    factor, memory = plan.control.factor(b, judged, plan.error_order, m.memory, accepted)
+    if step.factor is not None:
+        factor = c.where(c.isfinite(error), step.factor, b.real(plan.control.smallest))
+    length = c.abs(h)
+    proposed = length * factor
+    # A step cut short to hit its target says nothing against the size that it was cut from.
+    dt = c.where(c.logical_and(hits, accepted), c.maximum(m.dt, proposed), proposed)
+    least = c.maximum(inputs.min_step, 4.0 * b.epsilon * c.abs(m.t))
+    dt = c.maximum(c.minimum(dt, inputs.max_step), least)
+    stuck = c.logical_and(c.logical_not(accepted), length <= least)
+    failed = c.where(c.isfinite(error), b.integer(Status.STEP_TOO_SMALL), broken)
+    return accepted, dt, memory, c.where(stuck, failed, m.status)
+
+
 def record_step(plan: Plan, system: Any, m: March, when: Any, value: Any) -> March:
     """Put the step that ends at ``m.t`` into the log of steps."""
     b = system.backend
@@ -188,6 +184,4 @@ def record_step(plan: Plan, system: Any, m: March, when: Any, value: Any) -> Mar
         points = b.put(points, m.logged, (m.t, value(m.t, m.y, system.params)), when)
     if plan.dense:
         steps = b.put(steps, m.logged, (m.start, m.length, m.record, system.params), when)
-    return m._replace(
-        log=(points, steps), logged=m.logged + b.control.where(when, b.integer(1), b.integer(0))
-    )
+    return m._replace(log=(points, steps), logged=m.logged + b.control.where(when, b.integer(1), b.integer(0)))

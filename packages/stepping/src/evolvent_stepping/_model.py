@@ -64,9 +64,7 @@ class Model:
         """Split parameters of the problem's structure into the leaves that are passed."""
         leaves, structure = flatten(params)
         if structure != self.params_structure:
-            raise InputError(
-                what, f"params must keep their structure, {self.params_structure}, got {structure}."
-            )
+            raise InputError(what, f"params must keep their structure, {self.params_structure}, got {structure}.")
         return tuple(self._passed(leaves[i]) for i in self.dynamic)
 
     def functions(self, save: Callable[..., Any] | None, stepper: Any) -> dict[str, Callable[..., Any]]:
@@ -145,11 +143,7 @@ class Model:
             return isinstance(value[0], tuple) and flatten(value[1])[1] == self.params_structure
         if self.packing.structure is None:
             first = value[0]
-            return (
-                isinstance(first, list | tuple)
-                or (is_array(first) and first.shape != ())
-                or self.y0.shape == ()
-            )
+            return isinstance(first, list | tuple) or (is_array(first) and first.shape != ()) or self.y0.shape == ()
         return flatten(value)[1] != self.packing.structure
 
     @property

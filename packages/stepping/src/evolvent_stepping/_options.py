@@ -97,14 +97,10 @@ class Options:
         if isinstance(self.atol, int | float | np.generic) and not self.atol >= 0.0:
             raise InputError("atol", f"must not be negative, got {self.atol!r}.")
         if self.adaptive and not stepper.adaptive:
-            raise InputError(
-                "adaptive", f"{stepper.name} has no error estimate.", "Leave adaptive out and give dt=."
-            )
+            raise InputError("adaptive", f"{stepper.name} has no error estimate.", "Leave adaptive out and give dt=.")
         if not self.is_adaptive(stepper) and self.dt is None:
             raise InputError("dt", f"{stepper.name} takes fixed steps and needs their size.", "Give dt=.")
-        if self.max_steps is not None and (
-            not isinstance(self.max_steps, int | np.integer) or self.max_steps < 1
-        ):
+        if self.max_steps is not None and (not isinstance(self.max_steps, int | np.integer) or self.max_steps < 1):
             raise InputError("max_steps", f"must be a positive integer, got {self.max_steps!r}.")
         for name in ("save", "on_step"):
             if getattr(self, name) is not None and not callable(getattr(self, name)):

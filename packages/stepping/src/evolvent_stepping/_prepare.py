@@ -97,9 +97,7 @@ def save_times(b: Any, saveat: Any, t0: Any, t1: Any) -> Any:
             _check_times("saveat", row, start, end)
         return np.moveaxis(times, 0, -1)
     if len(times.shape) != 1 or times.shape[0] == 0:
-        raise InputError(
-            "saveat", f"must be a one-dimensional array of times, got shape {tuple(times.shape)}."
-        )
+        raise InputError("saveat", f"must be a one-dimensional array of times, got shape {tuple(times.shape)}.")
     if isinstance(times, np.ndarray) and _known(t0, t1):
         _check_times("saveat", times, t0, t1)
     return times
@@ -138,10 +136,8 @@ def _check_times(name: str, times: np.ndarray, t0: float, t1: float) -> None:
         raise InputError(name, f"{outside[0]!r} lies outside t_span = ({t0}, {t1}).")
 
 
-def stop_times(
-    b: Any, model: Model, options: Options, t0: Any, t1: Any
-) -> tuple[Any, np.ndarray, np.ndarray]:
-    """All times to step onto, in order, the end last: with the dose given at each (-1 for none) and whether f jumps there."""
+def stop_times(b: Any, model: Model, options: Options, t0: Any, t1: Any) -> tuple[Any, np.ndarray, np.ndarray]:
+    """All times to step onto, the end last, with the dose given at each (-1 for none) and whether f jumps there."""
     entries = [(t, -1, True) for t in _times("discontinuities", model.problem.discontinuities)]
     entries += [(t, -1, False) for t in _times("t_stops", options.t_stops)]
     for i, dose in enumerate(model.doses):
@@ -152,7 +148,7 @@ def stop_times(
     inside = [
         e
         for e in entries
-        if forward * (e[0] - t0) > 0.0 and forward * (t1 - e[0]) >= 0.0 or (e[0] == t0 and e[1] >= 0)
+        if (forward * (e[0] - t0) > 0.0 and forward * (t1 - e[0]) >= 0.0) or (e[0] == t0 and e[1] >= 0)
     ]
     inside.sort(key=lambda e: (forward * e[0], not e[2]))
     inside.append((t1, -1, False))
@@ -194,7 +190,7 @@ def _times(name: str, times: Any) -> list[float]:
 
 
 def tolerances(b: Any, model: Model, options: Options) -> tuple[Any, Any]:
-    """rtol and atol as they enter data-plane arithmetic."""
+    """Rtol and atol as they enter data-plane arithmetic."""
     y0 = model.y0
     single = float(b.xp.finfo(b.real_dtype(y0.dtype)).eps) > 1e-10
     rtol = options.rtol if options.rtol is not None else (1e-4 if single else 1e-6)

@@ -50,8 +50,11 @@ class Plan:
 
     @property
     def blind(self) -> bool:
-        """Whether steps are taken without a look at the state: all trajectories of a batch then keep one time, and a
-        state that turns NaN stays so to the end, where it is seen."""
+        """Whether steps are taken without a look at the state.
+
+        All trajectories of a batch then keep one time, and a state that turns NaN stays so to the end, where it is
+        seen.
+        """
         return self.sweeps and self.batched and not self.adaptive and not self.guarded
 
     @property
@@ -94,7 +97,7 @@ class Inputs(NamedTuple):
 
 
 class Crossing(NamedTuple):
-    """An event that was seen between the fractions `low` and `high` of the last step, and the conditions' signs at `low`."""
+    """An event seen between the fractions `low` and `high` of the last step; `signs` are the conditions' at `low`."""
 
     pending: Any
     low: Any

@@ -51,9 +51,7 @@ class System:
             y = self.clipped(y)
         if self._f is not None:
             return self._f(t, y, self.params)
-        return self.backend.xp.stack(
-            [y[1, ...], self.functions["acceleration"](t, y[0, ...], y[1, ...], self.params)]
-        )
+        return self.backend.xp.stack([y[1, ...], self.functions["acceleration"](t, y[0, ...], y[1, ...], self.params)])
 
     def acceleration(self, t, q, v) -> Any:
         """The acceleration of a second-order problem, an array like q."""

@@ -32,11 +32,7 @@ class Watch:
         self.began = self.last = time.monotonic()
         watched = options.wall_time or options.progress
         self.slice = (
-            self.plan.max_steps
-            if self.backend.traced
-            else 64
-            if watched
-            else self.backend.slice or self.plan.max_steps
+            self.plan.max_steps if self.backend.traced else 64 if watched else self.backend.slice or self.plan.max_steps
         )
         self.bar = _progress_bar() if options.progress else None
         self.called = 0
@@ -85,7 +81,9 @@ class Watch:
         return not self.on_step(self.backend.time(state.march.t, state.march.y), y)
 
     def _show(self, state: State) -> None:
-        done = 1.0 - self.backend.most(abs(self.inputs.t0 + self.inputs.direction * self.inputs.span - state.march.t) / self.inputs.span)
+        done = 1.0 - self.backend.most(
+            abs(self.inputs.t0 + self.inputs.direction * self.inputs.span - state.march.t) / self.inputs.span
+        )
         self.bar.update(round(100.0 * done, 2) - self.bar.n)
 
     def emptied(self, state: State) -> State:
@@ -109,11 +107,7 @@ class Watch:
         whole = next((carry for carry in reached if isinstance(carry, State)), state)
         state = whole if march is None or whole is None else whole._replace(march=march)
         foreseen = isinstance(error, KeyboardInterrupt) or hasattr(error, "evolvent_function")
-        if (
-            state is None
-            or not foreseen
-            or (isinstance(error, InputError) and int(state.march.accepted) == 0)
-        ):
+        if state is None or not foreseen or (isinstance(error, InputError) and int(state.march.accepted) == 0):
             raise error
         self.error = error
         self.stopped = Status.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Status.USER_ERROR

@@ -76,9 +76,7 @@ class TorchBackend(EagerBackend):
         if not tensors:
             return tuple(map(float, scalars))
         fetched = iter(self._fetched(torch.stack([tensor.reshape(()) for tensor in tensors])))
-        return tuple(
-            float(next(fetched) if isinstance(scalar, torch.Tensor) else scalar) for scalar in scalars
-        )
+        return tuple(float(next(fetched) if isinstance(scalar, torch.Tensor) else scalar) for scalar in scalars)
 
     def _fetched(self, x: torch.Tensor) -> Any:
         try:
