@@ -83,7 +83,9 @@ def lane_of(x: Any, i: int) -> Any:
         return x
     # What has one entry for all lanes is the same in each.
     entry = x[..., min(i, x.shape[-1] - 1)]
-    return entry.item() if isinstance(entry, np.generic) and x.ndim == 1 and x.dtype.kind in "bif" else entry
+    if isinstance(x, np.ndarray) and x.ndim == 1:
+        return entry.item() if x.dtype.kind in "bi" or x.dtype == np.float64 else entry[()]
+    return entry
 
 
 class LanesBackend(EagerBackend):
