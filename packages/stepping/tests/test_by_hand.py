@@ -117,10 +117,8 @@ def test_a_compiled_solve_equals_solve(numpy_or_jax, double, problem, options):
     same(run(y0=y0), problem.replace(y0=y0))
     same(run(params={"rate": 0.5}), problem.replace(params={"rate": 0.5}))
     same(run(y0=y0, params={"rate": 2.5}), problem.replace(y0=y0, params={"rate": 2.5}))
-    if options:
-        same(run(t_span=(0.0, 3.0)), problem.replace(t_span=(0.0, 3.0)))
-    same(run(t_span=(0.5, 2.0), params={"rate": 1.0}) if not options else run(), problem.replace(
-        t_span=(0.5, 2.0), params={"rate": 1.0}) if not options else problem)
+    longer = {"t_span": (0.0, 3.0), "params": {"rate": 1.0}}
+    same(run(**longer), problem.replace(**longer))
 
 
 def test_a_compiled_solve_checks_what_it_is_given(problem):

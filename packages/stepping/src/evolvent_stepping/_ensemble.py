@@ -16,7 +16,7 @@ from ._driver import Run, Whole
 from ._finish import solution_of
 from ._model import Model
 from ._options import Options
-from ._prepare import prepare
+from ._prepare import check_rows, prepare
 from ._state import Inputs
 from ._watch import Watch
 
@@ -32,6 +32,7 @@ def solve_ensemble(problem: Any, stepper: Any, backend: Any, options: Options) -
     if options.dense is None:
         # Every step's stages, of every trajectory: only where they are asked for.
         options = replace(options, dense=False)
+    _check_saves(problem, backend, options)
     began = time.perf_counter()
     batch = by_vmap if hasattr(backend, "vmap") else in_lanes
     run, state, points, counts, member_state = batch(problem, stepper, backend, options)
@@ -155,6 +156,14 @@ def _checked(solution: EnsembleSolution, throw: bool) -> EnsembleSolution:
             solution,
         )
     return solution
+
+
+def _check_saves(problem: Any, backend: Any, options: Options) -> None:
+    """Look at times to save that prepare sees in no single solve: rows of them, and those in spans that differ."""
+    ends = problem.problem.t_span if problem.t_span is None else problem.t_span
+    many = has_rows(options) or (problem.t_span is not None and len(np.shape(options.saveat)) == 1)
+    if many and not any(hasattr(t, "aval") for t in (*ends, options.saveat)):
+        check_rows(backend.host(options.saveat), *ends, len(problem))
 
 
 def has_rows(options: Options) -> bool:

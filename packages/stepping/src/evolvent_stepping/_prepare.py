@@ -90,17 +90,29 @@ def save_times(b: Any, saveat: Any, t0: Any, t1: Any) -> Any:
         return _spaced(b, saveat, t0, t1)
     times = b.host(saveat)
     if len(times.shape) == 2 and b.lanes:
-        # One row of times a trajectory.
-        if times.shape[0] != b.lanes[0]:
-            raise InputError("saveat", f"has times for {times.shape[0]} trajectories, and there are {b.lanes[0]}.")
-        for row, start, end in zip(times, t0, t1, strict=True):
-            _check_times("saveat", row, start, end)
-        return np.moveaxis(times, 0, -1)
+        return np.moveaxis(times, 0, -1)  # a row of times for each trajectory, which `check_rows` has seen
     if len(times.shape) != 1 or times.shape[0] == 0:
         raise InputError("saveat", f"must be a one-dimensional array of times, got shape {tuple(times.shape)}.")
     if isinstance(times, np.ndarray) and _known(t0, t1):
         _check_times("saveat", times, t0, t1)
     return times
+
+
+def check_rows(times: np.ndarray, starts: Any, ends: Any, count: int) -> None:
+    """Check times to save where spans, or the times themselves, differ among `count` trajectories."""
+    if times.ndim == 2 and times.shape[0] != count:
+        raise InputError("saveat", f"has times for {times.shape[0]} trajectories, and there are {count}.")
+    t0, t1 = (np.broadcast_to(np.asarray(t, dtype=float), (count,))[:, None] for t in (starts, ends))
+    forward = np.sign(t1 - t0)
+    unsorted = np.any(np.diff(times) * forward < 0.0, axis=-1)
+    outside = np.any(((times - t0) * forward < 0.0) | ((times - t1) * forward > 0.0), axis=-1)
+    wrong = np.flatnonzero(unsorted | outside | np.any(~np.isfinite(times), axis=-1))
+    if wrong.size:
+        i = int(wrong[0])
+        try:
+            _check_times("saveat", np.broadcast_to(times, (count, times.shape[-1]))[i], *t0[i], *t1[i])
+        except InputError as error:
+            raise InputError("saveat", f"of trajectory {i}: {str(error).removeprefix('saveat: ')}") from None
 
 
 def _known(*times: Any) -> bool:
