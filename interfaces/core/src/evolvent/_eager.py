@@ -172,12 +172,13 @@ class EagerBackend:
         return isinstance(value, type(like)) or isinstance(like, np.generic)
 
     def _number(self, value, like, what):
+        lost = InputError(what, f"returned {value!r} where numbers are needed.", "Did a return statement get lost?")
+        if value is None:  # of which NumPy makes NaN
+            raise lost
         try:
-            if value is not None:  # of which NumPy makes NaN
-                return self.xp.asarray(value, dtype=like.dtype, device=self.device)
-        except (TypeError, ValueError):
-            pass
-        raise InputError(what, f"returned {value!r} where numbers are needed.", "Did a return statement get lost?")
+            return self.xp.asarray(value, dtype=like.dtype, device=self.device)
+        except (TypeError, ValueError) as error:
+            raise lost from error
 
     def _stacked(self, items, like, shape, what):
         if not shape or len(items) != shape[0]:
@@ -409,7 +410,8 @@ class EagerBackend:
 
         def run(*operands):
             # NumPy's warnings of overflow: a trial step that is not finite is taken again, and a status tells the rest.
-            with np.errstate(**{kind: "ignore" for kind, how in np.geterr().items() if how == "warn"}):
+            quiet: dict[str, Any] = {kind: "ignore" for kind, how in np.geterr().items() if how == "warn"}
+            with np.errstate(**quiet):
                 return entry(functions, *operands)
 
         return run

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ._errors import InputError
-from ._events import Dose, Event
+from ._events import Dose, Event, NonNegative
 from ._trees import flatten
 
 
@@ -82,6 +82,7 @@ class ODEProblem(Problem):
         _check_state("y0", self.y0)
         _check_span(self)
         _check_events(self)
+        _check_domain(self.domain)
 
     @property
     def state0(self) -> Any:
@@ -132,6 +133,7 @@ class SecondOrderODEProblem(Problem):
             raise InputError("v0", f"must have the shape of q0, {np.shape(self.q0)}, got {np.shape(self.v0)}.")
         _check_span(self)
         _check_events(self)
+        _check_domain(self.domain)
 
     @property
     def state0(self) -> Any:
@@ -255,7 +257,12 @@ def _check_events(problem: Any) -> None:
     events = problem.events
     if isinstance(events, Event | Dose):
         object.__setattr__(problem, "events", (events,))
-    elif not all(isinstance(event, Event | Dose) for event in events):
+    elif not isinstance(events, Sequence) or not all(isinstance(event, Event | Dose) for event in events):
         raise InputError("events", f"must be a sequence of ev.Event and ev.Dose, got {events!r}.")
     else:
         object.__setattr__(problem, "events", tuple(events))
+
+
+def _check_domain(domain: Any) -> None:
+    if domain is not None and not isinstance(domain, NonNegative) and not callable(domain):
+        raise InputError("domain", f"must be ev.NonNegative or a function (t, y, params), got {domain!r}.")

@@ -230,6 +230,9 @@ def guarded_components(b: Any, model: Model) -> Any:
     mask = np.ones(tuple(y0.shape), dtype=bool)
     if domain.components is not None:
         mask = np.zeros(tuple(y0.shape), dtype=bool)
+        for component in domain.components:
+            if not -mask.size <= component < mask.size:
+                raise InputError("domain", f"there is no component {component} in a state of {mask.size}.")
         mask.reshape(-1)[list(domain.components)] = True
     if not b.traced and bool(b.xp.any(b.xp.logical_and(b.xp.asarray(mask, device=b.device), y0 < 0.0))):
         raise InputError("y0", "has negative entries, but domain=NonNegative() was asked for.")
