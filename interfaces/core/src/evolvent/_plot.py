@@ -29,7 +29,7 @@ def plot_solution(solution: Any, ax: Any = None, **style: Any) -> Any:
     if getattr(solution.interpolation, "continuous", False) and t.size > 1:
         t, y = _fine(solution, t)
     for name, values in _components(y):
-        kind = [("Re ", values.real), ("Im ", values.imag)] if np.iscomplexobj(values) else [("", values)]
+        kind = [("Re ", np.real(values)), ("Im ", np.imag(values))] if np.iscomplexobj(values) else [("", values)]
         for prefix, part in kind:
             ax.plot(t, part, label=f"{prefix}{name}", **style)
     ax.set_xlabel("t")

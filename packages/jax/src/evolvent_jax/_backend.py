@@ -38,7 +38,6 @@ class JaxBackend(EagerBackend):
     """
 
     name = "jax"
-    label = "jax"
     control: Any = _control
     rematerialise = True
     unbounded = False
@@ -51,6 +50,10 @@ class JaxBackend(EagerBackend):
         self.real_type = np.dtype(jnp.result_type(float))
         self.epsilon = float(np.finfo(self.real_type).eps)
         self._devices = "" if self.traced or not leaves else ", ".join(map(str, leaves[0].devices()))
+
+    @property
+    def label(self) -> str:
+        return "jax"
 
     @property
     def device_label(self) -> str:
@@ -145,13 +148,13 @@ class JaxBackend(EagerBackend):
         x = jnp.asarray(x)
         return lax.convert_element_type(x, x.dtype)
 
-    def while_loop(self, cond, body, carry, *, max_iterations, resumable=False, records=None):
+    def while_loop(self, cond, body, carry, *, max_iterations, resumable=False, records: str | None = None):
         carry = jax.tree.map(self._definite, carry)
         # A resumable loop counts its own steps.
         loop = partial(while_loop, max_iterations=max_iterations, self_limited=resumable)
-        kept = getattr(carry, records) if records else ()
-        if not jax.tree.leaves(kept):
+        if records is None or not jax.tree.leaves(getattr(carry, records)):
             return loop(cond, body, carry)
+        kept = getattr(carry, records)
 
         def apart(carry, kept):
             carry = body(carry._replace(**{records: kept}))

@@ -120,7 +120,7 @@ class Model:
     def _require_scalar(self, value: Any, argument: str, which: str = "") -> None:
         if not (is_array(value) or isinstance(value, int | float | np.number | np.bool_)):
             raise InputError(argument, f"{which}must return a real scalar, got {value!r}.")
-        shape = tuple(value.shape) if is_array(value) else ()
+        shape = tuple(getattr(value, "shape", ()))
         if shape not in ((), self.backend.lanes):
             raise InputError(argument, f"{which}must return a real scalar, got shape {shape}.")
 

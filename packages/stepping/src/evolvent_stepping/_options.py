@@ -94,7 +94,7 @@ class Options:
         low, high = _known(self.min_step), _known(self.max_step)
         if low is not None and high is not None and low > high:
             raise InputError("min_step", f"must not exceed max_step = {high}, got {low}.")
-        if isinstance(self.atol, int | float | np.generic) and not self.atol >= 0.0:
+        if isinstance(self.atol, int | float | np.integer | np.floating) and not float(self.atol) >= 0.0:
             raise InputError("atol", f"must not be negative, got {self.atol!r}.")
         if self.adaptive and not stepper.adaptive:
             raise InputError("adaptive", f"{stepper.name} has no error estimate.", "Leave adaptive out and give dt=.")

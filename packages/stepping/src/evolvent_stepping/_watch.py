@@ -59,7 +59,7 @@ class Watch:
     def goes_on(self, state: State) -> bool:
         """Look at a state between slices, and say whether to go on with it."""
         if self.bar is not None:
-            self._show(state)
+            self._show(state, self.bar)
         if self.on_step is not None and not self._called_back(state):
             self.stopped = Status.STOPPED
             return False
@@ -80,11 +80,11 @@ class Watch:
         y = run.model.packing.unpack(self.backend, state.march.y)
         return not self.on_step(self.backend.time(state.march.t, state.march.y), y)
 
-    def _show(self, state: State) -> None:
+    def _show(self, state: State, bar: Any) -> None:
         done = 1.0 - self.backend.most(
             abs(self.inputs.t0 + self.inputs.direction * self.inputs.span - state.march.t) / self.inputs.span
         )
-        self.bar.update(round(100.0 * done, 2) - self.bar.n)
+        bar.update(round(100.0 * done, 2) - bar.n)
 
     def emptied(self, state: State) -> State:
         """Take what full records hold out of a state; records that grow stay as they are."""
@@ -100,7 +100,7 @@ class Watch:
             state = state._replace(happenings=zero)
         return state
 
-    def rescued(self, error: BaseException, state: State | None) -> State | None:
+    def rescued(self, error: BaseException, state: State | None) -> State:
         """Put the last good state together again after an exception inside the loops."""
         reached = error.__dict__.get("evolvent_reached", []) if hasattr(error, "__dict__") else []
         march = next((carry for carry in reached if isinstance(carry, March)), None)
