@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._algorithm import Algorithm
-    from ._backend import Backend
+    from ._backend import Backend, choose_backend
     from ._eager import EagerBackend
     from ._errors import (
         BackendError,
@@ -53,6 +53,7 @@ _HOME = {
     "Status": "_status",
     "UnknownAlgorithmError": "_errors",
     "algorithms": "_registry",
+    "choose_backend": "_backend",
     "compile": "_solve",
     "explain": "_solve",
     "hookimpl": "_hooks",
@@ -85,6 +86,7 @@ __all__ = [
     "Status",
     "UnknownAlgorithmError",
     "algorithms",
+    "choose_backend",
     "compile",
     "explain",
     "hookimpl",

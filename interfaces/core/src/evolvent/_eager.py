@@ -172,6 +172,8 @@ class EagerBackend:
         return isinstance(value, type(like)) or isinstance(like, np.generic)
 
     def _number(self, value, like, what):
+        if isinstance(value, complex) and self.is_real(like.dtype):
+            raise InputError(what, "returned complex values, but y is real.", "Give y0 a complex dtype.")
         lost = InputError(what, f"returned {value!r} where numbers are needed.", "Did a return statement get lost?")
         if value is None:  # of which NumPy makes NaN
             raise lost

@@ -5,7 +5,20 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 
-class InputError(ValueError):
+class _Picklable:
+    """Lets an exception pass between processes, whatever its constructor takes."""
+
+    def __reduce__(self):
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind, args, attributes):
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
+
+
+class InputError(_Picklable, ValueError):
     """An argument can't be used: the message names it, what was given and what to do."""
 
     def __init__(self, argument: str, problem: str, advice: str = ""):
@@ -42,7 +55,7 @@ class UnknownAlgorithmError(InputError, LookupError):
         )
 
 
-class SolveError(RuntimeError):
+class SolveError(_Picklable, RuntimeError):
     """A solve ended before its goal; `solution` holds all that was computed and `status` says why it ended."""
 
     def __init__(self, message: str, solution):
