@@ -1,0 +1,38 @@
+"""What a process loads, and how long that takes: a user of NumPy pays for NumPy alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+SOLVE = """
+import sys
+import evolvent as ev
+ev.solve(ev.ODEProblem(lambda t, y, p: -y, y0=[1.0], t_span=(0.0, 1.0)))
+print(*sorted(name for name in ("torch", "jax", "cupy", "scipy", "matplotlib") if name in sys.modules))
+"""
+
+
+def seconds(code: str) -> float:
+    """The shortest of several whole processes."""
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True)
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def test_numpy_solve_loads_no_other_library():
+    """A solve on NumPy arrays imports no other array library, however many backends are installed."""
+    done = subprocess.run([sys.executable, "-c", SOLVE], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == []
+
+
+def test_import_is_light():
+    """`import evolvent` adds less than 150 ms to `import numpy`, and imports no plugin."""
+    assert seconds("import numpy, evolvent") - seconds("import numpy") < 0.15
+    listing = "import sys, evolvent; print(*[n for n in sys.modules if n.startswith('evolvent_')])"
+    done = subprocess.run([sys.executable, "-c", listing], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == []
