@@ -26,17 +26,19 @@ class Accuracy(Setting):
 
     def test_order(self):
         """With fixed steps the error at the end falls with the claimed power of the step size."""
-        self._check_order(self.algorithm.order, dense=False)
+        claim = self.algorithm.order
+        self._check_order(claim, claim, dense=False)
 
     def test_dense_order(self):
         """With fixed steps the error between the steps falls with the claimed power of the step size."""
-        self._check_order(dense_slope(self.algorithm), dense=True)
+        # The steps' own errors fall with the order p, the interpolant's with q + 1: either may prevail.
+        self._check_order(dense_slope(self.algorithm), self.algorithm.dense_order + 1, dense=True)
 
-    def _check_order(self, claim, dense):
+    def _check_order(self, claim, highest, dense):
         if getattr(self.algorithm, "variable_order", False):
             pytest.skip("a method of variable order has no order at fixed steps")
         shown = measured_order(self.algorithm, dense=dense, claim=claim)
-        assert claim - self.order_tolerance <= shown.order <= claim + self.order_excess, (
+        assert claim - self.order_tolerance <= shown.order <= highest + self.order_excess, (
             f"claim {claim}\n{shown}"
         )
 
