@@ -1,4 +1,7 @@
-"""evolvent's Tsit5 on each backend: NumPy and torch arrays eagerly, JAX arrays under ``jax.jit``."""
+"""evolvent on each backend: NumPy and torch arrays eagerly, JAX arrays under ``jax.jit``.
+
+By Tsit5, which the C program and diffrax run too; for diffusion also by the method made for it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ import numpy as np
 from . import _torch_values
 from ._case import Case
 
-METHODS = ("eager", "torch", "jax")
+METHODS = ("eager", "eager-rock4", "torch", "jax")
+ALGORITHMS = {"eager-rock4": "ROCK4"}
 INSTALL = "pip install evolvent evolvent-torch evolvent-jax"
 MAX_STEPS = 200_000
 
@@ -79,8 +83,8 @@ def trajectory(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
 
         problem = problem_of(case, *_torch_values.arrays_of(case))
         return torch.no_grad()(lambda: ev.solve(problem, "Tsit5", **options).y)
-    problem = problem_of(case, case.y0, case.params)
-    return lambda: ev.solve(problem, "Tsit5", backend="eager", **options).y
+    problem, algorithm = problem_of(case, case.y0, case.params), ALGORITHMS.get(method, "Tsit5")
+    return lambda: ev.solve(problem, algorithm, backend="eager", **options).y
 
 
 def gradient(case: Case, tolerance: float, method: str) -> Callable[[], Any]:

@@ -53,6 +53,7 @@ BRUSSELATOR_2D = Case(
         "scipy-rk45",
         "scipy-dop853",
         "evolvent-eager",
+        "evolvent-eager-rock4",
         "evolvent-torch",
         "evolvent-jax",
         "diffrax-tsit5",
