@@ -42,6 +42,8 @@ class CupyBackend(EagerBackend):
         Where the arrays lie; the current device when None.
     """
 
+    name = "cupy"
+
     def __init__(self, device: Any = None):
         super().__init__(namespace, cupy.cuda.Device() if device is None else device)
 

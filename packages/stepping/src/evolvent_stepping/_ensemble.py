@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from evolvent import EnsembleSolution, InputError, SolveError, Stats, Status
+from evolvent import EnsembleSolution, InputError, SolveError, Stats, Status, choose_backend
 from evolvent.lanes import lane_of
 from evolvent.trees import is_array, is_nested, tree_map
 
@@ -35,7 +35,7 @@ def solve_ensemble(problem: Any, stepper: Any, backend: Any, options: Options) -
     _check_saves(problem, backend, options)
     began = time.perf_counter()
     batch = by_vmap if hasattr(backend, "vmap") else in_lanes
-    run, state, points, counts, member_state = batch(problem, stepper, backend, options)
+    run, state, points, counts = batch(problem, stepper, backend, options)
     times, values = points
     m = state.march
     total = (lambda n: n) if backend.traced else (lambda n: int(np.sum(np.asarray(n))))
@@ -50,14 +50,39 @@ def solve_ensemble(problem: Any, stepper: Any, backend: Any, options: Options) -
         seconds=time.perf_counter() - began,
     )
 
-    def member(i: int) -> Any:
-        one = member_problem(problem, i)
-        single = Run(one, stepper, backend, own_options(options, i))
-        return solution_of(single, one, single.inputs, member_state(i), Watch(single, single.inputs), stats.seconds)
-
+    member = Members(problem, stepper, backend, options, state, stats.seconds)
     y = run.model.packing.unpack(backend, values, lead=2) if options.save is None else values
     solution = EnsembleSolution(times, y, m.status, stats, counts, member, problem, stepper)
     return solution if backend.traced else _checked(solution, options.throw)
+
+
+@dataclass
+class Members:
+    """Makes the Solution of one trajectory of an ensemble."""
+
+    problem: Any
+    stepper: Any
+    backend: Any
+    options: Options
+    state: Any
+    seconds: float
+
+    def __call__(self, i: int) -> Any:
+        one, b = member_problem(self.problem, i), self.backend
+        run = Run(one, self.stepper, b, own_options(self.options, i))
+        state = (
+            b.fixed_size().take(self.state, i)
+            if hasattr(b, "vmap")
+            else tree_map(lambda x: lane_of(x, i), self.state)
+        )
+        return solution_of(run, one, run.inputs, state, Watch(run, run.inputs), self.seconds)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"backend": self.backend.name}
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        one = member_problem(kept["problem"], 0)
+        self.__dict__ |= kept | {"backend": choose_backend(kept["backend"], one.state0, one.params)}
 
 
 def in_lanes(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple[Any, ...]:
@@ -81,13 +106,7 @@ def in_lanes(problem: Any, stepper: Any, backend: Any, options: Options) -> tupl
         good = np.isin(state.march.status, [Status.SUCCESS, Status.TERMINATED])
         points, counts = record.together(lanes, good)
     times, values = points
-    return (
-        run,
-        state,
-        (lanes.data_times(times, values), values),
-        counts,
-        lambda i: tree_map(lambda x: lane_of(x, i), state),
-    )
+    return run, state, (lanes.data_times(times, values), values), counts
 
 
 def by_vmap(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple[Any, ...]:
@@ -130,7 +149,7 @@ def by_vmap(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple
         # Outside a transformation arrays need not be longer than the longest trajectory.
         longest = backend.most(counts)
         points = tree_map(lambda x: x[:, :longest, ...], points)
-    return run, state, points, counts, lambda i: fixed.take(state, i)
+    return run, state, points, counts
 
 
 class _Together(Whole):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from evolvent import InputError
+from evolvent import InputError, choose_backend
 from evolvent.trees import tree_map
 
 from ._dense import stages
@@ -29,6 +30,18 @@ class Interpolation:
         self.run, self.inputs = run, inputs
         self.end, self.last, self.params, self.steps = state.march.t, state.march.y, state.params, steps
         self.times, self.y = times, y
+
+    def __getstate__(self) -> dict[str, Any]:
+        run = self.run
+        options = replace(run.options, on_step=None, progress=False)
+        return self.__dict__ | {"run": (run.problem, run.stepper, run.backend.name, options)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from ._driver import Run
+
+        problem, stepper, name, options = state["run"]
+        backend = choose_backend(name, problem.state0, problem.params)
+        self.__dict__ |= state | {"run": Run(problem, stepper, backend, options)}
 
     @property
     def continuous(self) -> bool:

@@ -41,6 +41,8 @@ class TorchBackend(EagerBackend):
     -0.135335
     """
 
+    name = "torch"
+
     def __init__(self, device: torch.device | None = None, dtype: torch.dtype | None = None):
         super().__init__(namespace, device or torch.get_default_device())
         self.dtype = dtype or torch.get_default_dtype()
