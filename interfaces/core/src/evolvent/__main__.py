@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import distributions
 
 from ._backend import factories
-from ._registry import algorithm_home, algorithms, load_algorithm, plugin_manager
+from ._registry import algorithm_home, algorithms, hook_results, load_algorithm
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     }
     for name, version in sorted(packages.items()):
         print(f"  {name} {version}")
-    broken = [f"{failure.plugin}: {failure.reason}" for failure in plugin_manager()[1]]
+    broken = [f"{failure.plugin}: {failure.reason}" for failure in hook_results("evolvent_backends")[1]]
     print("algorithms")
     for name in algorithms():
         try:

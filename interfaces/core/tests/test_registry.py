@@ -1,0 +1,216 @@
+"""Plugins: found by entry points, loaded one by one; a broken one harms nobody else."""
+
+import subprocess
+import sys
+import textwrap
+
+import evolvent as ev
+import pytest
+from evolvent import _registry
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Put a distribution with entry points on sys.path, as pip would leave it."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    brought = []
+
+    def put(name, entry_points, **modules):
+        brought.extend(modules)
+        info = tmp_path / f"{name.replace('-', '_')}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(textwrap.dedent(entry_points))
+        for module, code in modules.items():
+            (tmp_path / f"{module}.py").write_text(textwrap.dedent(code))
+        _registry._algorithm_entries.cache_clear()
+        _registry.plugin_manager.cache_clear()
+
+    yield put
+    monkeypatch.undo()
+    for module in brought:
+        sys.modules.pop(module, None)
+    _registry._algorithm_entries.cache_clear()
+    _registry.plugin_manager.cache_clear()
+
+
+def listing():
+    """What ``python -m evolvent`` prints."""
+    result = subprocess.run([sys.executable, "-m", "evolvent"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+ALGORITHM = """
+    from dataclasses import dataclass
+    import evolvent as ev
+
+    @dataclass(frozen=True)
+    class Guess(ev.Algorithm):
+        problem_types = (ev.ODEProblem,)
+        def solve(self, problem, *, backend, **options):
+            return ev.Solution(t=[0.0], y=[problem.y0], status=ev.Status.SUCCESS, stats=ev.Stats(), algorithm=self)
+"""
+
+
+@pytest.fixture
+def problem():
+    return ev.ODEProblem(lambda t, y, p: -y, [1.0], (0.0, 1.0))
+
+
+def test_a_plugin_is_found_by_its_entry_point(install, problem):
+    """One line of data makes an algorithm known by name; nothing is imported until it is used."""
+    install("guessing", "[evolvent.algorithms]\nGuess = guessing:Guess\n", guessing=ALGORITHM)
+    assert "Guess" in ev.algorithms()
+    assert "guessing" not in sys.modules
+    assert ev.solve(problem, "Guess").success
+    assert _registry.algorithm_home("Guess") == "guessing"
+
+
+def test_listing_algorithms_imports_none():
+    """ev.algorithms() is data alone."""
+    code = "import sys, evolvent as ev; ev.algorithms(); print([m for m in sys.modules if m.startswith('evolvent_')])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out == "[]\n"
+
+
+def test_two_plugins_with_one_name(install, problem):
+    """The error names both packages; other names still work."""
+    install("guessing", "[evolvent.algorithms]\nGuess = guessing:Guess\nOther = guessing:Guess\n", guessing=ALGORITHM)
+    install("second-guessing", "[evolvent.algorithms]\nGuess = second:Guess\n", second=ALGORITHM)
+    with pytest.raises(ev.PluginError, match="two plugins have an algorithm named 'Guess'") as caught:
+        ev.solve(problem, "Guess")
+    for home in ("guessing (guessing:Guess)", "second-guessing (second:Guess)"):
+        assert home in str(caught.value)
+    assert ev.solve(problem, "Other").success
+    assert "two plugins have an algorithm named 'Guess'" in listing()
+
+
+def test_an_algorithm_that_cannot_be_imported(install, problem):
+    """The error says which package's, and why; the listing says it too and goes on."""
+    install("guessing", "[evolvent.algorithms]\nGuess = guessing:Guess\n", guessing="import no_such_module")
+    with pytest.raises(ev.PluginError, match="guessing has 'Guess', but it can't be imported: .*no_such_module") as caught:
+        ev.solve(problem, "Guess")
+    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+    out = listing()
+    assert "failed to load" in out
+    assert "no_such_module" in out
+    assert "Tsit5" in out
+
+
+def test_a_broken_hook_module_is_isolated(install, problem):
+    """A plugin whose hooks fail to import is reported by ``python -m evolvent``, and everything else works."""
+    install("broken-plugin", "[evolvent]\nbroken = broken_hooks\n", broken_hooks="raise OSError('no licence server')")
+    out = listing()
+    assert "failed to load\n" in out
+    assert "broken (broken-plugin): OSError('no licence server')" in out
+    _, failures = _registry.plugin_manager()
+    assert [f.plugin for f in failures] == ["broken (broken-plugin)"]
+    assert ev.solve(problem, "Tsit5").success
+    assert ev.solve(problem).success
+
+
+def test_a_hook_that_raises_is_isolated(install, problem):
+    """A chooser or a backend hook that raises when it is called is reported, and the others are heard."""
+    hooks = """
+        from evolvent import hookimpl
+
+        @hookimpl
+        def evolvent_choose(problem):
+            raise ValueError("bad advice")
+
+        @hookimpl
+        def evolvent_backends():
+            import no_such_array_library
+    """
+    install("bad-advice", "[evolvent]\nadvice = advice_hooks\n", advice_hooks=hooks)
+    assert ev.solve(problem).success
+    _, failures = _registry.hook_results("evolvent_choose", problem=problem, options={}, backend=None)
+    assert any("bad advice" in failure.reason for failure in failures)
+    assert "no_such_array_library" in listing()
+
+
+def test_the_failure_reaches_whoever_needed_the_plugin(install):
+    """Where no plugin is left to choose for a problem, the error says which one failed, and why."""
+    install("broken-plugin", "[evolvent]\nbroken = broken_hooks\n", broken_hooks="raise OSError('no licence server')")
+
+    class Riddle(ev.Problem):
+        pass
+
+    with pytest.raises(ev.PluginError, match=r"no installed plugin solves a Riddle\. The plugin broken .*no licence server"):
+        ev.solve(Riddle())
+
+
+def test_two_hook_modules_with_one_name(install):
+    """The second of two plugins of one name is reported with both packages' names."""
+    install("one", "[evolvent]\nhooks = one_hooks\n", one_hooks="")
+    install("two", "[evolvent]\nhooks = two_hooks\n", two_hooks="")
+    _, failures = _registry.plugin_manager()
+    (failure,) = [f for f in failures if f.plugin == "hooks"]
+    assert {"one", "two"} <= set(failure.reason.split())
+
+
+def test_a_chooser_plugin_wins_by_its_score(install, problem):
+    """The highest score is taken; explain says whose reason."""
+    hooks = """
+        from evolvent import hookimpl
+
+        @hookimpl
+        def evolvent_choose(problem):
+            from guessing import Guess
+            return 99.0, Guess(), "guessing never fails"
+    """
+    install(
+        "guessing",
+        "[evolvent]\nguess = guess_hooks\n[evolvent.algorithms]\nGuess = guessing:Guess\n",
+        guessing=ALGORITHM,
+        guess_hooks=hooks,
+    )
+    assert ev.explain(problem) == "Guess: guessing never fails"
+    assert ev.solve(problem).algorithm.name == "Guess"
+
+
+def test_an_algorithm_with_defaults_says_what_it_cannot(install, problem):
+    """An algorithm that solves at once has no integrator and no compiled form, and says so."""
+    install("guessing", "[evolvent.algorithms]\nGuess = guessing:Guess\n", guessing=ALGORITHM)
+    with pytest.raises(NotImplementedError, match=r"Guess solves a problem at once.* use ev\.solve"):
+        ev.init(problem, "Guess")
+    with pytest.raises(NotImplementedError, match=r"Guess has no compiled form: use ev\.solve"):
+        ev.compile(problem, "Guess")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Tsit6", "Did you mean 'Tsit5'"),
+        ("tsit5", "Did you mean 'Tsit5'"),
+        ("dop853", "dop853 is called 'DOP853' here"),
+        ("Rodas5P", "evolvent-stiff-ode: pip install evolvent-stiff-ode"),
+        ("RadauIIA5", "pip install evolvent-stiff-ode"),
+        ("BDF", "evolvent-stiff-ode"),
+        ("dopri5", "'DP5'"),
+        ("xyzzy", "`python -m evolvent` lists those installed"),
+    ],
+)
+def test_unknown_names(name, message):
+    """Near names, synonyms from other libraries, and the package that would bring the algorithm."""
+    if name in ev.algorithms():
+        pytest.skip(f"{name} is installed here")
+    with pytest.raises(ev.UnknownAlgorithmError, match="^algorithm: no installed plugin has an algorithm named") as caught:
+        ev.load_algorithm(name)
+    assert message in str(caught.value)
+    assert isinstance(caught.value, LookupError)
+
+
+def test_the_listing():
+    """``python -m evolvent`` lists packages with versions, algorithms with their traits, backends with devices."""
+    out = listing()
+    assert f"evolvent-core {ev.__version__}" in out
+    (line,) = [line for line in out.splitlines() if line.split()[:1] == ["Tsit5"]]
+    assert line.split()[1] == "evolvent-ode"
+    assert "ODEProblem" in line
+    assert "order 5, adaptive" in line
+    (line,) = [line for line in out.splitlines() if line.split()[:1] == ["eager"]]
+    assert "cpu" in line
