@@ -6,8 +6,9 @@ import sys
 import textwrap
 from importlib.metadata import requires
 
-import evolvent as ev
 import pytest
+
+import evolvent as ev
 
 
 def run(code, *options):
@@ -56,12 +57,13 @@ def test_solving_with_numpy_imports_no_other_array_library():
 
 def test_the_core_runs_with_its_dependencies_alone():
     """Every module of the core imports, and its values work, where nothing is installed but what it declares."""
-    names = [re.split(r"[^A-Za-z0-9_.-]", line)[0] for line in requires("evolvent-core") if "extra ==" not in line]
+    declared = [line for line in requires("evolvent-core") if "extra ==" not in line]
+    modules = [re.split(r"[^A-Za-z0-9_.-]", line)[0].replace("-", "_") for line in declared]
     code = f"""
         import sys
         from importlib.abc import MetaPathFinder
 
-        allowed = {{*sys.stdlib_module_names, "evolvent", "typing_extensions", *{[n.replace("-", "_") for n in names]!r}}}
+        allowed = {{*sys.stdlib_module_names, "evolvent", "typing_extensions", *{modules!r}}}
 
         class OnlyDeclared(MetaPathFinder):
             def find_spec(self, name, path=None, target=None):

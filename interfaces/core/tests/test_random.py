@@ -270,9 +270,7 @@ def test_ranges_are_their_integers_one_by_one(draw):
 def test_a_range_along_the_axis_of_another_argument(xp):
     """A range pairs off with an array of its own length, as broadcasting says."""
     paired = as_numpy(random.uniform(xp, 1, range(4), 2, range(4), dtype=xp.float32))
-    crossed = as_numpy(
-        random.uniform(xp, 1, words_of(xp, [[0], [1], [2], [3]]), 2, range(4), dtype=xp.float32)
-    )
+    crossed = as_numpy(random.uniform(xp, 1, words_of(xp, [[0], [1], [2], [3]]), 2, range(4), dtype=xp.float32))
     assert np.array_equal(paired, np.diagonal(crossed))
 
 
@@ -311,9 +309,7 @@ def test_jit_and_vmap(jax, x64):
         jnp = jax.numpy
 
         def draw(seed, trajectory, step, index):
-            return random.uniform(
-                jnp, random.fold_in(jnp, seed, 1), trajectory, step, index, dtype=jnp.float32
-            )
+            return random.uniform(jnp, random.fold_in(jnp, seed, 1), trajectory, step, index, dtype=jnp.float32)
 
         trajectories = jnp.arange(6, dtype=jnp.int32)
         eager = [draw(jnp.uint32(3), trajectory, 9, 1) for trajectory in trajectories]

@@ -4,8 +4,9 @@ import subprocess
 import sys
 import textwrap
 
-import evolvent as ev
 import pytest
+
+import evolvent as ev
 from evolvent import _registry
 
 
@@ -91,7 +92,9 @@ def test_two_plugins_with_one_name(install, problem):
 def test_an_algorithm_that_cannot_be_imported(install, problem):
     """The error says which package's, and why; the listing says it too and goes on."""
     install("guessing", "[evolvent.algorithms]\nGuess = guessing:Guess\n", guessing="import no_such_module")
-    with pytest.raises(ev.PluginError, match="guessing has 'Guess', but it can't be imported: .*no_such_module") as caught:
+    with pytest.raises(
+        ev.PluginError, match=r"guessing has 'Guess', but it can't be imported: .*no_such_module"
+    ) as caught:
         ev.solve(problem, "Guess")
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
     out = listing()
@@ -139,7 +142,9 @@ def test_the_failure_reaches_whoever_needed_the_plugin(install):
     class Riddle(ev.Problem):
         pass
 
-    with pytest.raises(ev.PluginError, match=r"no installed plugin solves a Riddle\. The plugin broken .*no licence server"):
+    with pytest.raises(
+        ev.PluginError, match=r"no installed plugin solves a Riddle\. The plugin broken .*no licence server"
+    ):
         ev.solve(Riddle())
 
 
@@ -198,7 +203,9 @@ def test_unknown_names(name, message):
     """Near names, synonyms from other libraries, and the package that would bring the algorithm."""
     if name in ev.algorithms():
         pytest.skip(f"{name} is installed here")
-    with pytest.raises(ev.UnknownAlgorithmError, match="^algorithm: no installed plugin has an algorithm named") as caught:
+    with pytest.raises(
+        ev.UnknownAlgorithmError, match=r"^algorithm: no installed plugin has an algorithm named"
+    ) as caught:
         ev.load_algorithm(name)
     assert message in str(caught.value)
     assert isinstance(caught.value, LookupError)

@@ -4,12 +4,13 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import evolvent as ev
 import numpy as np
 import pytest
-from evolvent.trees import Packing, flatten, is_nested, tree_map, unflatten
 from hypothesis import given
 from hypothesis import strategies as st
+
+import evolvent as ev
+from evolvent.trees import Packing, flatten, is_nested, tree_map, unflatten
 
 
 class Point(NamedTuple):
@@ -109,7 +110,7 @@ def test_packing_says_what_is_wrong():
     b = ev.EagerBackend(np)
     parts, structure = flatten({"a": np.ones(2), "b": np.ones(())})
     packing = Packing(parts, structure)
-    with pytest.raises(ev.InputError, match="^f: must have the structure of y0"):
+    with pytest.raises(ev.InputError, match=r"^f: must have the structure of y0"):
         packing.pack(b, {"a": np.ones(2)}, np.zeros(3), "f")
     with pytest.raises(ev.InputError, match=r"^f: returned shape \(3,\) where \(2,\) is needed"):
         packing.pack(b, {"a": np.ones(3), "b": 1.0}, np.zeros(3), "f")

@@ -1,8 +1,9 @@
 """Bad input: the error names the argument, what was given, and what to do."""
 
-import evolvent as ev
 import numpy as np
 import pytest
+
+import evolvent as ev
 
 
 def decay(t, y, p):
@@ -67,7 +68,11 @@ def test_options(options, message):
 
 def test_backward_saveat():
     """Backward in time the order of saveat is backward too."""
-    error_of(r"^saveat: must be sorted in the direction of t_span.*\[::-1\]", options={"saveat": [0.2, 0.5]}, t_span=(1.0, 0.0))
+    error_of(
+        r"^saveat: must be sorted in the direction of t_span.*\[::-1\]",
+        options={"saveat": [0.2, 0.5]},
+        t_span=(1.0, 0.0),
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,15 +111,15 @@ def test_problems(changes, message):
 
 def test_events_and_doses():
     """Events are checked when they are made."""
-    with pytest.raises(ev.InputError, match="^condition: .*got 3"):
+    with pytest.raises(ev.InputError, match=r"^condition: .*got 3"):
         ev.Event(3)
-    with pytest.raises(ev.InputError, match="^effect: .*got 3"):
+    with pytest.raises(ev.InputError, match=r"^effect: .*got 3"):
         ev.Event(decay, 3)
-    with pytest.raises(ev.InputError, match="^direction: must be -1, 0 or 1, got 2"):
+    with pytest.raises(ev.InputError, match=r"^direction: must be -1, 0 or 1, got 2"):
         ev.Event(decay, direction=2)
-    with pytest.raises(ev.InputError, match="^terminal: must be False, True or a positive count, got -1"):
+    with pytest.raises(ev.InputError, match=r"^terminal: must be False, True or a positive count, got -1"):
         ev.Event(decay, terminal=-1)
-    with pytest.raises(ev.InputError, match="^effect: .*got None"):
+    with pytest.raises(ev.InputError, match=r"^effect: .*got None"):
         ev.Dose([1.0], None)
     error_of("^times: must be times", events=[ev.Dose("noon", decay)])
     error_of("^times: has NaN", events=[ev.Dose([np.nan], decay)])
@@ -130,9 +135,9 @@ def test_second_order_problems():
 
 def test_replace_checks_as_making_does():
     """problem.replace names unknown fields and checks new values."""
-    with pytest.raises(ev.InputError, match="^y1: ODEProblem has no such field; it has f, y0, t_span"):
+    with pytest.raises(ev.InputError, match=r"^y1: ODEProblem has no such field; it has f, y0, t_span"):
         problem().replace(y1=3)
-    with pytest.raises(ev.InputError, match="^t_span: has zero length"):
+    with pytest.raises(ev.InputError, match=r"^t_span: has zero length"):
         problem().replace(t_span=(1.0, 1.0))
 
 
@@ -158,7 +163,11 @@ def test_what_f_returns(numpy_or_jax, double, f, message):
 def test_the_dtype_that_f_returns(xp):
     """A float64 derivative of a float32 state, and a complex one of a real state, are errors."""
     y0 = xp.asarray([1.0, 2.0], dtype=xp.float32)
-    error_of("^f: returned .*float64, but y is .*float32. Give y0 and params one dtype", f=lambda t, y, p: xp.astype(y, xp.float64) if hasattr(xp, "astype") else y.to(xp.float64), y0=y0)
+    error_of(
+        "^f: returned .*float64, but y is .*float32. Give y0 and params one dtype",
+        f=lambda t, y, p: xp.astype(y, xp.float64) if hasattr(xp, "astype") else y.to(xp.float64),
+        y0=y0,
+    )
     error_of(
         "^f: returned .*complex.*, but y is .*float32. Give y0 a complex dtype",
         f=lambda t, y, p: xp.asarray([1j, 1j], dtype=xp.complex64),
@@ -173,10 +182,14 @@ def test_the_structure_that_f_returns():
 
 
 def test_f_of_another_library():
-    """f that turns torch into NumPy is told so."""
+    """`f` that turns torch into NumPy is told so."""
     torch = pytest.importorskip("torch")
     y0 = torch.tensor([1.0, 2.0], dtype=torch.float64)
-    error_of("^f: returned an array of numpy, but y is one of torch. Use operations of y's own library", f=lambda t, y, p: np.ones(2), y0=y0)
+    error_of(
+        "^f: returned an array of numpy, but y is one of torch. Use operations of y's own library",
+        f=lambda t, y, p: np.ones(2),
+        y0=y0,
+    )
     error_of("^f: returned an array of torch, but y is one of numpy", f=lambda t, y, p: y0, y0=np.ones(2))
 
 
@@ -185,7 +198,9 @@ def test_mixed_libraries():
     torch = pytest.importorskip("torch")
     strict = pytest.importorskip("array_api_strict")
     for y0, params in ((torch.ones(2), np.ones(2)), (np.ones(2), {"k": torch.ones(1)})):
-        with pytest.raises(ev.BackendError, match="^y0, params: arrays of numpy and torch meet.* Convert them all to one library"):
+        with pytest.raises(
+            ev.BackendError, match=r"^y0, params: arrays of numpy and torch meet.* Convert them all to one library"
+        ):
             ev.solve(problem(y0=y0, params=params), "Tsit5")
     with pytest.raises(ev.BackendError, match="arrays of array_api_strict and torch meet"):
         ev.solve(problem(y0={"a": torch.ones(2), "b": strict.ones(2)}), "Tsit5")
@@ -195,34 +210,45 @@ def test_mixed_devices():
     """Arrays of two devices in one problem are an error that names both."""
     strict = pytest.importorskip("array_api_strict")
     other = strict.ones(2, device=strict.Device("device1"))
-    with pytest.raises(ev.BackendError, match="arrays on .*CPU_DEVICE.* and .*device1.* meet.* Move them to one device"):
+    with pytest.raises(
+        ev.BackendError, match=r"arrays on .*CPU_DEVICE.* and .*device1.* meet.* Move them to one device"
+    ):
         ev.solve(problem(y0=strict.ones(2), params=other), "Tsit5")
 
 
 def test_backends_by_name():
     """An unknown backend's error lists those that are installed."""
-    with pytest.raises(ev.BackendError, match=r"^backend: no installed backend is named 'fortran'; there are \[.*'eager'.*pip install evolvent-fortran"):
+    with pytest.raises(
+        ev.BackendError,
+        match=r"^backend: no installed backend is named 'fortran'; there are \[.*'eager'.*pip install evolvent-fortran",
+    ):
         ev.solve(problem(), "Tsit5", backend="fortran")
     assert ev.solve(problem(), "Tsit5", backend="eager").stats.backend.startswith("eager")
 
 
 def test_algorithms():
     """An algorithm that can't do what is asked says what it can."""
-    with pytest.raises(ev.InputError, match="^algorithm: VelocityVerlet solves SecondOrderODEProblem, not ODEProblem. Leave the algorithm out"):
+    with pytest.raises(
+        ev.InputError,
+        match=r"^algorithm: VelocityVerlet solves SecondOrderODEProblem, not ODEProblem. Leave the algorithm out",
+    ):
         ev.solve(problem(), "VelocityVerlet", dt=0.1)
-    with pytest.raises(ev.InputError, match="^algorithm: must be an algorithm, its name or None, got 5"):
+    with pytest.raises(ev.InputError, match=r"^algorithm: must be an algorithm, its name or None, got 5"):
         ev.solve(problem(), 5)
-    with pytest.raises(ev.InputError, match="^dt: RK4 takes fixed steps and needs their size. Give dt="):
+    with pytest.raises(ev.InputError, match=r"^dt: RK4 takes fixed steps and needs their size. Give dt="):
         ev.solve(problem(), "RK4")
-    with pytest.raises(ev.InputError, match="^adaptive: RK4 has no error estimate. Leave adaptive out and give dt="):
+    with pytest.raises(ev.InputError, match=r"^adaptive: RK4 has no error estimate. Leave adaptive out and give dt="):
         ev.solve(problem(), "RK4", adaptive=True)
-    with pytest.raises(ev.InputError, match="^dt: Tsit5 takes fixed steps"):
+    with pytest.raises(ev.InputError, match=r"^dt: Tsit5 takes fixed steps"):
         ev.solve(problem(), "Tsit5", adaptive=False)
 
 
 def test_unknown_algorithms():
     """Near names are offered, and the package that would bring a known one."""
-    with pytest.raises(ev.UnknownAlgorithmError, match="^algorithm: no installed plugin has an algorithm named 'Tsit6'. Did you mean 'Tsit5'"):
+    with pytest.raises(
+        ev.UnknownAlgorithmError,
+        match=r"^algorithm: no installed plugin has an algorithm named 'Tsit6'. Did you mean 'Tsit5'",
+    ):
         ev.solve(problem(), "Tsit6")
     with pytest.raises(ev.UnknownAlgorithmError, match="Did you mean 'Tsit5'"):
         ev.solve(problem(), "tsit5")
@@ -231,6 +257,6 @@ def test_unknown_algorithms():
 
 
 def test_one_argument_too_many():
-    """f of two arguments is the user's mistake: the error is Python's own, with f's name in it."""
+    """`f` of two arguments is the user's mistake: the error is Python's own, with f's name in it."""
     with pytest.raises((TypeError, ev.SolveError), match="takes 2 positional arguments but 3 were given"):
         ev.solve(problem(f=lambda t, y: -y), "Tsit5")

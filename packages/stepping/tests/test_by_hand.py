@@ -1,9 +1,10 @@
 """init, step, advance_to, reinit, and solves that are compiled once."""
 
-import evolvent as ev
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+
+import evolvent as ev
 
 TIGHT = {"rtol": 1e-9, "atol": 1e-11}
 
@@ -51,7 +52,7 @@ def test_advance_to_ends_exactly_there(problem):
 
 
 def test_reinit_starts_again(problem):
-    """reinit goes back to the start, with another state or other parameters if given."""
+    """`reinit` goes back to the start, with another state or other parameters if given."""
     integrator = ev.init(problem, "Tsit5", **TIGHT)
     integrator.advance_to(2.0)
     integrator.reinit()
@@ -126,9 +127,9 @@ def test_a_compiled_solve_checks_what_it_is_given(problem):
     run = ev.compile(problem, "Tsit5")
     with pytest.raises(ev.InputError, match="params"):
         run(params={"speed": 1.0})
-    with pytest.raises(ev.InputError, match="^y0: has NaN"):
+    with pytest.raises(ev.InputError, match=r"^y0: has NaN"):
         run(y0=problem.y0 * float("nan"))
-    with pytest.raises(ev.InputError, match="^t_span: has zero length"):
+    with pytest.raises(ev.InputError, match=r"^t_span: has zero length"):
         run(t_span=(1.0, 1.0))
 
 

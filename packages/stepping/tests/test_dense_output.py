@@ -1,11 +1,12 @@
 """Solutions between their saved times."""
 
-import evolvent as ev
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+
+import evolvent as ev
 
 TIGHT = {"rtol": 1e-10, "atol": 1e-12}
 

@@ -1,9 +1,10 @@
 """What happens at times known beforehand: doses, stops, jumps of f."""
 
-import evolvent as ev
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+
+import evolvent as ev
 
 TIGHT = {"rtol": 1e-10, "atol": 1e-12}
 RATE = 0.5
@@ -21,9 +22,7 @@ def compartment(xp, double, events, t_span=(0.0, 4.0), y0=0.0):
 def exact(t, doses, y0=0.0):
     """The superposition of decaying doses, right-continuous."""
     t = np.asarray(t)
-    return y0 * np.exp(-RATE * t) + sum(
-        amount * np.exp(-RATE * (t - time)) * (t >= time) for time, amount in doses
-    )
+    return y0 * np.exp(-RATE * t) + sum(amount * np.exp(-RATE * (t - time)) * (t >= time) for time, amount in doses)
 
 
 def test_one_compartment_exactly(xp, double):
@@ -176,9 +175,9 @@ def test_fixed_steps_keep_their_order_across_a_jump():
     def f(t, y, p):
         return -y if t < jump else -2.0 * y + np.cos(t)
 
-    end = ev.solve(
-        ev.ODEProblem(f, [1.0], (0.0, 1.0), discontinuities=[jump]), "DOP853", rtol=1e-13, atol=1e-14
-    ).y[-1, 0]
+    end = ev.solve(ev.ODEProblem(f, [1.0], (0.0, 1.0), discontinuities=[jump]), "DOP853", rtol=1e-13, atol=1e-14).y[
+        -1, 0
+    ]
     problem = ev.ODEProblem(f, [1.0], (0.0, 1.0), discontinuities=[jump])
     errors = [abs(ev.solve(problem, "RK4", dt=0.05 / 2**k).y[-1, 0] - end) for k in range(4)]
     orders = np.log2(np.array(errors[:-1]) / errors[1:])
@@ -190,8 +189,6 @@ def test_fixed_steps_keep_their_order_across_a_jump():
 
 def test_dense_output_is_right_continuous_at_a_jump_of_f():
     """The derivative's jump stays at its place in the dense output."""
-    solution = ev.solve(
-        ev.ODEProblem(switched(np), [0.0], (0.0, 2.0), discontinuities=[1.0]), "Tsit5", rtol=1e-10
-    )
+    solution = ev.solve(ev.ODEProblem(switched(np), [0.0], (0.0, 2.0), discontinuities=[1.0]), "Tsit5", rtol=1e-10)
     times = np.array([0.999999, 1.0, 1.000001, 1.2])
     assert_allclose(solution(times)[:, 0], np.where(times < 1.0, times, 4.0 - 3.0 * times), atol=1e-12)

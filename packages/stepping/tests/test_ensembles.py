@@ -1,11 +1,12 @@
 """Many trajectories at once: each as if it were alone."""
 
-import evolvent as ev
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+
+import evolvent as ev
 
 RATES = [0.5, 1.0, 3.0, 20.0]
 
@@ -68,9 +69,7 @@ def test_order_and_company_do_not_matter(rates, random):
     member = ev.ODEProblem(growth, [0.1, 0.0], (0.0, 2.0), params={"rate": 1.0})
 
     def end(rates):
-        return ev.solve(
-            ev.EnsembleProblem(member, params={"rate": np.array(rates)}), "Tsit5", saveat=[0.7, 2.0]
-        ).y
+        return ev.solve(ev.EnsembleProblem(member, params={"rate": np.array(rates)}), "Tsit5", saveat=[0.7, 2.0]).y
 
     order = list(range(len(rates)))
     random.shuffle(order)
@@ -105,7 +104,7 @@ def test_own_times_to_save(numpy_or_jax, double):
     solution = ev.solve(problem, "Tsit5", saveat=times, rtol=1e-8, atol=1e-10)
     assert_allclose(np.asarray(solution.t), times)
     assert_allclose(np.asarray(solution.y)[..., 0], np.exp(-rates[:, None] * times), rtol=1e-6)
-    with pytest.raises(ev.InputError, match="^saveat: has times for 2 trajectories, and there are 3"):
+    with pytest.raises(ev.InputError, match=r"^saveat: has times for 2 trajectories, and there are 3"):
         ev.solve(problem, "Tsit5", saveat=times[:2])
     with pytest.raises(ev.InputError, match=r"^saveat: of trajectory 1: .*3\.4.* lies outside t_span = \(0\.0, 3\.0\)"):
         ev.solve(problem, "Tsit5", saveat=times + np.array([[0.0], [3.3], [0.0]]))
@@ -223,7 +222,9 @@ def test_one_failure_is_reported_and_the_others_are_kept(numpy_or_jax, double):
     """SolveError says which trajectory failed and carries all of them; throw=False returns them."""
     member = ev.ODEProblem(lambda t, y, p: y * y, double(numpy_or_jax, [1.0]), (0.0, 1.5))
     problem = ev.EnsembleProblem(member, y0=double(numpy_or_jax, [[0.1], [1.0], [0.5]]))
-    with pytest.raises(ev.SolveError, match=r"1 of 3 trajectories failed; number 1: (STEP_TOO_SMALL|NON_FINITE)") as caught:
+    with pytest.raises(
+        ev.SolveError, match=r"1 of 3 trajectories failed; number 1: (STEP_TOO_SMALL|NON_FINITE)"
+    ) as caught:
         ev.solve(problem, "Tsit5", saveat=[0.5, 1.5], rtol=1e-8, atol=1e-10)
     solution = caught.value.solution
     assert not solution.success
@@ -237,7 +238,7 @@ def test_one_failure_is_reported_and_the_others_are_kept(numpy_or_jax, double):
 
 
 def test_an_exception_in_one_trajectory_keeps_its_traceback():
-    """f that raises for one trajectory raises for the ensemble, with the user's exception in sight."""
+    """`f` that raises for one trajectory raises for the ensemble, with the user's exception in sight."""
 
     def f(t, y, p):
         if y[0] > 2.0:

@@ -1,11 +1,12 @@
 """Events: found where they are, once, in order, with their effects."""
 
-import evolvent as ev
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+
+import evolvent as ev
 
 TIGHT = {"rtol": 1e-10, "atol": 1e-12}
 GRAVITY = 9.81
@@ -40,7 +41,7 @@ def problem(xp, double):
     [(0, np.array([0.5, 1.5, 2.5])), (-1, np.array([0.5, 2.5])), (1, np.array([1.5]))],
 )
 def test_the_direction_of_a_crossing(direction, expected):
-    """cos t vanishes downwards at pi/2, upwards at 3 pi/2: direction= picks."""
+    """`cos` t vanishes downwards at pi/2, upwards at 3 pi/2: direction= picks."""
     event = ev.Event(lambda t, y, p: y[0], direction=direction)
     problem = ev.ODEProblem(rotation, [1.0, 0.0], (0.0, 10.0), events=[event])
     solution = ev.solve(problem, "Tsit5", **TIGHT)
@@ -54,9 +55,7 @@ def test_events_on_every_library(xp, double):
         ev.Event(lambda t, y, p: y[0], direction=-1, name="down"),
         ev.Event(lambda t, y, p: y[1] - p["level"], name="level"),
     ]
-    problem = ev.ODEProblem(
-        rotation, double(xp, [1.0, 0.0]), (0.0, 7.0), params={"level": 0.5}, events=events
-    )
+    problem = ev.ODEProblem(rotation, double(xp, [1.0, 0.0]), (0.0, 7.0), params={"level": 0.5}, events=events)
     solution = ev.solve(problem, "Tsit5", saveat=[1.0, 7.0], **TIGHT)
     down, level = solution.events["down"], solution.events[1]
     assert isinstance(down.y, type(xp.zeros(1)))
@@ -103,9 +102,7 @@ def test_the_nth_occurrence_ends_the_solve(numpy_or_jax, double):
         ball,
         double(numpy_or_jax, [1.0, 0.0]),
         (0.0, 10.0),
-        events=[
-            ev.Event(lambda t, y, p: y[0], lambda t, y, p: [0.0, -0.8 * y[1]], terminal=3, direction=-1)
-        ],
+        events=[ev.Event(lambda t, y, p: y[0], lambda t, y, p: [0.0, -0.8 * y[1]], terminal=3, direction=-1)],
     )
     solution = ev.solve(problem, "Tsit5", **TIGHT)
     assert solution.status is ev.Status.TERMINATED
@@ -116,9 +113,7 @@ def test_many_bounces_at_their_exact_times(xp, double):
     """A ball with restitution 0.7 hits the ground at times of a geometric series; twenty are found to 1e-11."""
     bounce = ev.Event(lambda t, y, p: y[0], lambda t, y, p: [0.0, -p * y[1]], direction=-1)
     expected = bounces(20, 0.7)
-    problem = ev.ODEProblem(
-        ball, double(xp, [1.0, 0.0]), (0.0, expected[-1] + 1e-4), params=0.7, events=[bounce]
-    )
+    problem = ev.ODEProblem(ball, double(xp, [1.0, 0.0]), (0.0, expected[-1] + 1e-4), params=0.7, events=[bounce])
     solution = ev.solve(problem, "Tsit5", rtol=1e-6, atol=1e-8)
     assert_allclose(np.asarray(solution.events[0].t), expected, rtol=1e-11)
     assert np.min(np.asarray(solution.y)[:, 0]) > -1e-12
@@ -265,9 +260,7 @@ def test_effects_at_every_crossing_happen_once(times, dt):
 
 def test_a_touch_without_a_crossing():
     """A condition that touches zero between the points where it is looked at has no change of sign: no event."""
-    problem = ev.ODEProblem(
-        rotation, [1.0, 0.0], (0.0, 10.0), events=[ev.Event(lambda t, y, p: y[0] + 1.0 + 1e-6)]
-    )
+    problem = ev.ODEProblem(rotation, [1.0, 0.0], (0.0, 10.0), events=[ev.Event(lambda t, y, p: y[0] + 1.0 + 1e-6)])
     assert len(ev.solve(problem, "Tsit5", **TIGHT).events[0]) == 0
     touching = problem.replace(events=[ev.Event(lambda t, y, p: (t - 5.0) ** 2)])
     # Exactly at a step's end it is seen to be zero, and that counts.
@@ -347,9 +340,7 @@ def test_more_events_than_a_compiled_log_holds_at_first(numpy_or_jax, double):
 def test_events_of_a_second_order_problem():
     """Conditions and effects see the pair (q, v)."""
     bounce = ev.Event(lambda t, y, p: y[0][0], lambda t, y, p: (0.0 * y[0], -0.8 * y[1]), direction=-1)
-    problem = ev.SecondOrderODEProblem(
-        lambda t, q, v, p: [-GRAVITY], [1.0], [0.0], (0.0, 1.5), events=[bounce]
-    )
+    problem = ev.SecondOrderODEProblem(lambda t, q, v, p: [-GRAVITY], [1.0], [0.0], (0.0, 1.5), events=[bounce])
     for name in ("DPRKN6", "Tsit5"):
         solution = ev.solve(problem, name)
         expected = bounces(4, 0.8)
@@ -375,9 +366,7 @@ def test_events_of_a_nested_state():
 
 def test_a_condition_that_is_a_truth_value():
     """A condition may return a bool: the event is where it changes from False to True."""
-    problem = ev.ODEProblem(
-        clock, [0.0], (0.0, 1.0), events=[ev.Event(lambda t, y, p: 2.0 * (y[0] > 0.3) - 1.0)]
-    )
+    problem = ev.ODEProblem(clock, [0.0], (0.0, 1.0), events=[ev.Event(lambda t, y, p: 2.0 * (y[0] > 0.3) - 1.0)])
     assert_allclose(ev.solve(problem, "Tsit5").events[0].t, [0.3], atol=1e-14)
 
 
@@ -392,9 +381,7 @@ def test_a_condition_that_is_a_truth_value():
 )
 def test_a_condition_must_be_a_number(numpy_or_jax, double, condition, message):
     """The error names the event and what it returned."""
-    problem = ev.ODEProblem(
-        rotation, double(numpy_or_jax, [1.0, 0.0]), (0.0, 1.0), events=[ev.Event(condition)]
-    )
+    problem = ev.ODEProblem(rotation, double(numpy_or_jax, [1.0, 0.0]), (0.0, 1.0), events=[ev.Event(condition)])
     with pytest.raises(ev.InputError, match=message):
         ev.solve(problem, "Tsit5")
 

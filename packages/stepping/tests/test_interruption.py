@@ -7,10 +7,11 @@ import textwrap
 import time
 import traceback
 
-import evolvent as ev
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+
+import evolvent as ev
 
 
 def rotation(t, y, p):
@@ -153,9 +154,11 @@ def test_a_real_ctrl_c():
 
 
 def test_an_exception_of_f_keeps_its_traceback():
-    """f that raises: SolveError with the partial solution, its cause the user's own exception, traceback and all."""
+    """`f` that raises: SolveError with the partial solution, its cause the user's own exception, traceback and all."""
     problem = ev.ODEProblem(failing(ZeroDivisionError("no such rate"), 5.0), [1.0, 0.0], (0.0, 10.0))
-    with pytest.raises(ev.SolveError, match=r"^USER_ERROR at t = .*: f raised ZeroDivisionError\('no such rate'\)") as caught:
+    with pytest.raises(
+        ev.SolveError, match=r"^USER_ERROR at t = .*: f raised ZeroDivisionError\('no such rate'\)"
+    ) as caught:
         ev.solve(problem, "Tsit5", rtol=1e-8, atol=1e-8)
     cause = caught.value.__cause__
     assert isinstance(cause, ZeroDivisionError)
@@ -167,7 +170,7 @@ def test_an_exception_of_f_keeps_its_traceback():
 
 
 def test_an_exception_at_the_very_start_keeps_its_traceback(numpy_or_jax, double):
-    """f that can't even be called once: the user's exception is the error or its cause."""
+    """`f` that can't even be called once: the user's exception is the error or its cause."""
 
     def f(t, y, p):
         return y * p["rate"]

@@ -7,10 +7,11 @@ import sys
 import textwrap
 from importlib import import_module
 
-import evolvent as ev
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+
+import evolvent as ev
 
 
 def rotation(t, y, p):

@@ -1,9 +1,10 @@
 """What is saved, and when."""
 
-import evolvent as ev
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+
+import evolvent as ev
 
 TIGHT = {"rtol": 1e-10, "atol": 1e-12}
 

@@ -1,11 +1,12 @@
 """Step sizes, their limits, and what makes a trial step fail."""
 
-import evolvent as ev
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+
+import evolvent as ev
 
 TIGHT = {"rtol": 1e-10, "atol": 1e-12}
 
@@ -95,7 +96,7 @@ def test_max_step_limits_every_step(numpy_or_jax, double):
 
 
 def test_min_step_ends_a_solve_that_needs_smaller_ones():
-    """y' = y^2 blows up at t = 1: steps shrink to min_step there, and the status says so and where."""
+    """The solution of y' = y^2 blows up at t = 1: steps shrink to min_step there, and the status says so and where."""
     problem = ev.ODEProblem(lambda t, y, p: y * y, [1.0], (0.0, 2.0))
     with pytest.raises(ev.SolveError, match=r"^STEP_TOO_SMALL at t = 0\.99.*singular") as caught:
         ev.solve(problem, "Tsit5", min_step=1e-6, **TIGHT)
@@ -150,7 +151,7 @@ def test_backward_in_time_undoes_forward(xp, double):
 
 
 def test_a_complex_state(xp, double):
-    """y' = i y turns in the complex plane; error norms take magnitudes."""
+    """The solution of y' = i y turns in the complex plane; error norms take magnitudes."""
     problem = ev.ODEProblem(lambda t, y, p: 1j * y, double(xp, [1.0 + 0.0j, 2.0j]), (0.0, 3.0))
     solution = ev.solve(problem, "Tsit5", saveat=[1.0, 3.0], **TIGHT)
     expected = np.exp(1j * np.array([1.0, 3.0]))[:, None] * np.array([1.0, 2.0j])
@@ -158,7 +159,7 @@ def test_a_complex_state(xp, double):
 
 
 def test_non_finite_trial_steps_are_taken_again(xp, double):
-    """f is NaN for y > 1, where the exact solution never goes: steps that try it are rejected."""
+    """`f` is NaN for y > 1, where the exact solution never goes: steps that try it are rejected."""
 
     def f(t, y, p):
         return [xp.where(y[0] <= 1.0, 10.0 * xp.sqrt(xp.abs(1.0 - y[0])), xp.nan)]
@@ -173,9 +174,7 @@ def test_non_finite_trial_steps_are_taken_again(xp, double):
 def test_f_that_turns_non_finite_says_where(numpy_or_jax, double, bad):
     """If smaller steps don't help, the status is NON_FINITE and the solution ends in front of the place."""
     xp = numpy_or_jax
-    problem = ev.ODEProblem(
-        lambda t, y, p: [xp.where(t < 0.5, 1.0 + 0.0 * y[0], bad)], double(xp, [0.0]), (0.0, 1.0)
-    )
+    problem = ev.ODEProblem(lambda t, y, p: [xp.where(t < 0.5, 1.0 + 0.0 * y[0], bad)], double(xp, [0.0]), (0.0, 1.0))
     with pytest.raises(ev.SolveError, match=r"^NON_FINITE at t = 0\.(5|49999)") as caught:
         ev.solve(problem, "Tsit5")
     assert_allclose(float(caught.value.solution.t[-1]), 0.5, rtol=1e-6)
@@ -191,7 +190,7 @@ def test_fixed_steps_stop_where_the_state_is_no_longer_finite():
 
 
 def test_a_state_that_must_not_be_negative(xp, double):
-    """y' = -sqrt(y) reaches zero at t = 2 and stays: f never sees a negative y, and none is saved."""
+    """The solution of y' = -sqrt(y) reaches zero at t = 2 and stays: f never sees a negative y, and none is saved."""
 
     def f(t, y, p):
         if "jax" not in xp.__name__:
@@ -206,9 +205,7 @@ def test_a_state_that_must_not_be_negative(xp, double):
 
 def test_only_the_named_components_are_guarded():
     """NonNegative([1]) leaves component 0 alone."""
-    problem = ev.ODEProblem(
-        lambda t, y, p: [-1.0, -np.sqrt(y[1])], [0.5, 1.0], (0.0, 3.0), domain=ev.NonNegative([1])
-    )
+    problem = ev.ODEProblem(lambda t, y, p: [-1.0, -np.sqrt(y[1])], [0.5, 1.0], (0.0, 3.0), domain=ev.NonNegative([1]))
     solution = ev.solve(problem, "Tsit5", saveat="end", atol=1e-8)
     assert_allclose(solution.y[-1], [-2.5, 0.0], atol=1e-7)
 

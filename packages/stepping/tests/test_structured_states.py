@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import evolvent as ev
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+
+import evolvent as ev
 
 TIGHT = {"rtol": 1e-9, "atol": 1e-11}
 
@@ -29,7 +30,7 @@ class Rates:
 
 
 def test_a_dict(xp, double):
-    """f gets and returns a dict; the solution is a dict of arrays, time first."""
+    """`f` gets and returns a dict; the solution is a dict of arrays, time first."""
 
     def f(t, y, p):
         return {"x": -y["x"], "matrix": 2.0 * y["matrix"]}
@@ -59,9 +60,7 @@ def test_structures(numpy_or_jax, double, y0, f):
     xp = numpy_or_jax
     import optree
 
-    y0 = optree.tree_map(
-        lambda leaf: double(xp, leaf), y0, is_leaf=lambda x: isinstance(x, list)
-    )
+    y0 = optree.tree_map(lambda leaf: double(xp, leaf), y0, is_leaf=lambda x: isinstance(x, list))
     solution = ev.solve(ev.ODEProblem(f, y0, (0.0, 2.0)), "Tsit5", saveat=[1.0, 2.0], **TIGHT)
     assert optree.tree_structure(solution.y) == optree.tree_structure(y0)
     first = np.asarray(optree.tree_leaves(solution.y)[0])

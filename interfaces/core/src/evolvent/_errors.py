@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 
-class _Picklable:
+class _Picklable(Exception):
     """Lets an exception pass between processes, whatever its constructor takes."""
 
     def __reduce__(self):

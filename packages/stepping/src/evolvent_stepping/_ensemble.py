@@ -71,9 +71,7 @@ class Members:
         one, b = member_problem(self.problem, i), self.backend
         run = Run(one, self.stepper, b, own_options(self.options, i))
         state = (
-            b.fixed_size().take(self.state, i)
-            if hasattr(b, "vmap")
-            else tree_map(lambda x: lane_of(x, i), self.state)
+            b.fixed_size().take(self.state, i) if hasattr(b, "vmap") else tree_map(lambda x: lane_of(x, i), self.state)
         )
         return solution_of(run, one, run.inputs, state, Watch(run, run.inputs), self.seconds)
 
@@ -179,10 +177,10 @@ def _checked(solution: EnsembleSolution, throw: bool) -> EnsembleSolution:
 
 def _check_saves(problem: Any, backend: Any, options: Options) -> None:
     """Look at times to save that prepare sees in no single solve: rows of them, and those in spans that differ."""
-    ends = problem.problem.t_span if problem.t_span is None else problem.t_span
+    start, end = problem.problem.t_span if problem.t_span is None else problem.t_span
     many = has_rows(options) or (problem.t_span is not None and len(np.shape(options.saveat)) == 1)
-    if many and not any(hasattr(t, "aval") for t in (*ends, options.saveat)):
-        check_rows(backend.host(options.saveat), *ends, len(problem))
+    if many and not any(hasattr(t, "aval") for t in (start, end, options.saveat)):
+        check_rows(backend.host(options.saveat), start, end, len(problem))
 
 
 def has_rows(options: Options) -> bool:
