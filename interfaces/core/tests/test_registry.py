@@ -8,6 +8,7 @@ import pytest
 
 import evolvent as ev
 from evolvent import _registry
+from evolvent.__main__ import main
 
 
 @pytest.fixture
@@ -37,11 +38,15 @@ def install(tmp_path, monkeypatch):
     _registry.plugin_manager.cache_clear()
 
 
-def listing():
+@pytest.fixture
+def listing(capsys):
     """What ``python -m evolvent`` prints."""
-    result = subprocess.run([sys.executable, "-m", "evolvent"], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+
+    def lines():
+        main()
+        return capsys.readouterr().out
+
+    return lines
 
 
 ALGORITHM = """
@@ -77,7 +82,7 @@ def test_listing_algorithms_imports_none():
     assert out == "[]\n"
 
 
-def test_two_plugins_with_one_name(install, problem):
+def test_two_plugins_with_one_name(install, problem, listing):
     """The error names both packages; other names still work."""
     install("guessing", "[evolvent.algorithms]\nGuess = guessing:Guess\nOther = guessing:Guess\n", guessing=ALGORITHM)
     install("second-guessing", "[evolvent.algorithms]\nGuess = second:Guess\n", second=ALGORITHM)
@@ -89,7 +94,7 @@ def test_two_plugins_with_one_name(install, problem):
     assert "two plugins have an algorithm named 'Guess'" in listing()
 
 
-def test_an_algorithm_that_cannot_be_imported(install, problem):
+def test_an_algorithm_that_cannot_be_imported(install, problem, listing):
     """The error says which package's, and why; the listing says it too and goes on."""
     install("guessing", "[evolvent.algorithms]\nGuess = guessing:Guess\n", guessing="import no_such_module")
     with pytest.raises(
@@ -103,7 +108,7 @@ def test_an_algorithm_that_cannot_be_imported(install, problem):
     assert "Tsit5" in out
 
 
-def test_a_broken_hook_module_is_isolated(install, problem):
+def test_a_broken_hook_module_is_isolated(install, problem, listing):
     """A plugin whose hooks fail to import is reported by ``python -m evolvent``, and everything else works."""
     install("broken-plugin", "[evolvent]\nbroken = broken_hooks\n", broken_hooks="raise OSError('no licence server')")
     out = listing()
@@ -115,7 +120,7 @@ def test_a_broken_hook_module_is_isolated(install, problem):
     assert ev.solve(problem).success
 
 
-def test_a_hook_that_raises_is_isolated(install, problem):
+def test_a_hook_that_raises_is_isolated(install, problem, listing):
     """A chooser or a backend hook that raises when it is called is reported, and the others are heard."""
     hooks = """
         from evolvent import hookimpl
@@ -213,7 +218,7 @@ def test_unknown_names(name, message):
 
 def test_the_listing():
     """``python -m evolvent`` lists packages with versions, algorithms with their traits, backends with devices."""
-    out = listing()
+    out = subprocess.run([sys.executable, "-m", "evolvent"], capture_output=True, text=True, check=True).stdout
     assert f"evolvent-core {ev.__version__}" in out
     (line,) = [line for line in out.splitlines() if line.split()[:1] == ["Tsit5"]]
     assert line.split()[1] == "evolvent-ode"

@@ -57,12 +57,12 @@ def test_at_both_ends_of_the_span(numpy_or_jax, double, saveat):
         assert_allclose(np.asarray(solution(0.0)), [3.0], rtol=1e-12)
 
 
-def test_coincident_doses_in_the_problems_order(xp, double):
+def test_coincident_doses_in_the_problems_order(eager_xp, double):
     """Two doses at one time: the one that is listed first comes first."""
     add = ev.Dose([1.0], lambda t, y, p: y + 1.0)
     triple = ev.Dose([1.0], lambda t, y, p: 3.0 * y)
     for doses, expected in (([add, triple], 9.0), ([triple, add], 7.0)):
-        problem = ev.ODEProblem(lambda t, y, p: 0.0 * y, double(xp, [2.0]), (0.0, 2.0), events=doses)
+        problem = ev.ODEProblem(lambda t, y, p: 0.0 * y, double(eager_xp, [2.0]), (0.0, 2.0), events=doses)
         solution = ev.solve(problem, "Tsit5", saveat=[0.5, 1.0, 2.0])
         assert_allclose(np.asarray(solution.y)[:, 0], [2.0, expected, expected])
         assert np.asarray(solution.events[0].t).tolist() == [1.0]
@@ -137,9 +137,9 @@ def test_a_dose_that_jumps_across_an_event():
     assert len(ev.solve(problem, "Tsit5").events[0]) == 0
 
 
-def test_stops_are_stepped_onto_exactly(xp, double):
+def test_stops_are_stepped_onto_exactly(eager_xp, double):
     """Every time of t_stops is the end of a step; unsorted, repeated and far ones are allowed."""
-    problem = ev.ODEProblem(elimination, double(xp, [1.0]), (0.0, 4.0), params={"rate": RATE})
+    problem = ev.ODEProblem(elimination, double(eager_xp, [1.0]), (0.0, 4.0), params={"rate": RATE})
     stops = [3.3, 0.1, 0.1, 2.0, 7.0]
     solution = ev.solve(problem, "Tsit5", t_stops=stops, **TIGHT)
     t = np.asarray(solution.t)
@@ -157,9 +157,9 @@ def switched(xp):
     return f
 
 
-def test_discontinuities_of_f_are_met_exactly(xp, double):
+def test_discontinuities_of_f_are_met_exactly(eager_xp, double):
     """With the time of its jump known, a piecewise constant f is solved to rounding in few steps."""
-    plain = ev.ODEProblem(switched(xp), double(xp, [0.0]), (0.0, 2.0))
+    plain = ev.ODEProblem(switched(eager_xp), double(eager_xp, [0.0]), (0.0, 2.0))
     told = plain.replace(discontinuities=[1.0])
     solution = ev.solve(told, "Tsit5", saveat=[0.5, 1.0, 1.5, 2.0])
     assert_allclose(np.asarray(solution.y)[:, 0], [0.5, 1.0, -0.5, -2.0], rtol=1e-13, atol=1e-13)

@@ -140,10 +140,10 @@ def test_the_dtype_stays(xp, dtype):
     assert solution.y.shape == (2, 2)
 
 
-def test_arrays_of_any_shape(xp):
+def test_arrays_of_any_shape(eager_xp):
     """A state may be a scalar array or have many axes: saved times come in front."""
     for shape in ((), (1,), (2, 3), (1, 2, 2)):
-        y0 = xp.ones(shape, dtype=xp.float64)
+        y0 = eager_xp.ones(shape, dtype=eager_xp.float64)
         solution = ev.solve(ev.ODEProblem(lambda t, y, p: -y, y0, (0.0, 1.0)), "Tsit5", saveat=[0.0, 1.0])
         assert tuple(solution.y.shape) == (2, *shape)
         assert_allclose(np.asarray(solution.y[1, ...]), np.full(shape, np.exp(-1.0)), rtol=1e-5)

@@ -16,6 +16,11 @@ class Event:
     The root is found on the dense output, to rounding in time. If several events happen at one time, their effects
     are applied in the order in which the problem lists them, each seeing what the ones before it did.
 
+    A condition is looked at four times a step: give ``max_step`` if it may cross and come back between two looks. Where
+    it is zero at the start or behind an effect, it counts from the moment when it has shown a sign. So a ball whose
+    bounces have become shorter than the rounding of time falls through the floor: end such a solve by an event on its
+    energy.
+
     Parameters
     ----------
     condition : callable
