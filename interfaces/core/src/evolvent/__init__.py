@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._algorithm import Algorithm
-    from ._backend import Backend, choose_backend
+    from ._backend import choose_backend
     from ._eager import EagerBackend
     from ._errors import (
         BackendError,
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._events import Dose, Event, NonNegative
     from ._hooks import hookimpl
     from ._problem import EnsembleProblem, ODEProblem, Problem, SecondOrderODEProblem
+    from ._protocol import Backend
     from ._registry import algorithms, load_algorithm
     from ._solution import EnsembleSolution, EventLog, Occurrences, Solution, Stats
     from ._solve import compile, explain, init, solve
@@ -31,7 +32,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Algorithm": "_algorithm",
-    "Backend": "_backend",
+    "Backend": "_protocol",
     "BackendError": "_errors",
     "Dose": "_events",
     "EagerBackend": "_eager",

@@ -1,104 +1,14 @@
-"""What runs the arrays of a problem, and how it is found."""
+"""Which backend runs the arrays of a problem."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from ._errors import BackendError
 from ._registry import hook_results
 from ._trees import flatten
-
-
-class Backend(Protocol):
-    """What a problem's arrays are run by; one is made for each solve.
-
-    Two planes: state-sized arrays are the *data plane*, in the user's library and on the user's device. Times, step
-    sizes, error norms, counters and decisions are the *control plane*: Python numbers in the eager backend, one entry
-    per trajectory in batches, traced scalars in JAX and native code. Algorithms use Python's arithmetic on both, the
-    functions below for all else, and never branch on a value.
-
-    Attributes
-    ----------
-    name : str
-        "eager", "jax", ...
-    xp : namespace
-        The Array API namespace of the data plane.
-    control : namespace
-        Functions of control scalars: where, minimum, maximum, abs, sqrt, power, log, exp, floor, ceil, sign, isfinite,
-        logical_and, logical_or, logical_not, nextafter.
-    traced : bool
-        Whether values are unknown while the algorithm is called: a graph is being built.
-    rematerialise : bool
-        Whether taking a step again is cheaper than carrying its stages through the loop.
-    differentiates : bool
-        Whether derivatives may be taken through this solve, so that event times must carry them.
-    lanes : tuple of int
-        The trailing axes that hold one trajectory each: () or (trajectories,).
-    epsilon : float
-        Spacing of control-plane reals at one.
-    """
-
-    name: str
-    xp: Any
-    control: Any
-    traced: bool
-    rematerialise: bool
-    differentiates: bool
-    lanes: tuple[int, ...]
-    epsilon: float
-
-    # the control plane
-    def real(self, value) -> Any: ...
-    def integer(self, value) -> Any: ...
-    def boolean(self, value) -> Any: ...
-    def table(self, values) -> Any: ...
-    def pick(self, table, *index) -> Any: ...
-    def to_control(self, *scalars) -> Any: ...
-
-    # the data plane
-    def as_state(self, value, like, what) -> Any: ...
-    def time(self, t, like) -> Any: ...
-    def zeros_like(self, x) -> Any: ...
-    def combine(self, y, dt, weights, ks) -> Any: ...
-    def rms(self, x) -> Any: ...
-    def scaled_norm(self, error, y0, y1, rtol, atol) -> Any: ...
-    def stop_gradient(self, x) -> Any: ...
-
-    # control flow, on trees
-    def select(self, pred, yes, no) -> Any: ...
-    def cond(self, pred, yes, no, *operands) -> Any: ...
-    def while_loop(self, cond, body, carry, *, max_iterations, resumable=False, records=None) -> Any: ...
-    def any(self, pred) -> Any: ...
-
-    # records that grow
-    def buffer(self, capacity, example) -> Any: ...
-    def put(self, buffer, index, value, when) -> Any: ...
-
-    # derivatives
-    def jvp(self, function, x, dx) -> Any: ...
-    def vjp(self, function, x) -> Any: ...
-    def jacobian(self, function, x) -> Any: ...
-
-
-class BackendFactory(Protocol):
-    """How a plugin offers a backend: by name, and by the arrays that it claims."""
-
-    name: str
-
-    def claims(self, array: Any) -> bool:
-        """Whether this backend runs `array` by default; must not import the array's library."""
-        ...
-
-    def make(self, leaves: list[Any]) -> Any:
-        """Make the backend for one solve of a problem with these arrays."""
-        ...
-
-    def devices(self) -> list[str]:
-        """List what it can run on, for ``python -m evolvent``; may import."""
-        ...
 
 
 def factories() -> list[Any]:
@@ -180,6 +90,3 @@ def describe_device(leaf: Any) -> str:
     """Name the device of an array."""
     device = _device(leaf)
     return "cpu" if device is None or "cpu" in str(device).lower() else str(device)
-
-
-Functions = dict[str, Callable[..., Any]]

@@ -262,9 +262,6 @@ class EagerBackend:
     def cond(self, pred, yes, no, *operands):
         return yes(*operands) if pred else no(*operands)
 
-    def any(self, pred):
-        return pred
-
     def while_loop(self, cond, body, carry, *, max_iterations, resumable=False, records=None):
         """Repeat `body` while `cond` holds.
 

@@ -243,9 +243,6 @@ class LanesBackend(EagerBackend):
         finally:
             self._active.pop()
 
-    def any(self, pred):
-        return bool(np.any(np.broadcast_to(pred, self.lanes) & self._active[-1]))
-
     def while_loop(self, cond, body, carry, *, max_iterations, resumable=False, records=None):
         live = self._active[-1] & cond(carry)
         while live.any():
