@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from operator import mul
 from typing import Any, NamedTuple
 
 from evolvent_stepping import Step, Stepper
 
-from ._adams import HIGHEST, Grid, aged, integrals, make_grid, rescaled, updated
+from ._adams import HIGHEST, ROWS, Order, aged, combine, integrals, ratios, updated
 
 
 class History(NamedTuple):
     """What the steps before left: modified divided differences of f, and how long ago they were taken."""
 
-    grid: Grid
-    differences: Any
-    ages: Any
+    differences: tuple[Any, ...]
+    ages: tuple[Any, ...]
     order: Any
     starting: Any
     failures: Any
@@ -27,11 +28,10 @@ class Polynomial(NamedTuple):
     t: Any
     dt: Any
     y0: Any
-    stars: Any
+    differences: tuple[Any, ...]
     last: Any
-    ages: Any
+    ages: tuple[Any, ...]
     order: Any
-    grid: Grid
 
 
 @dataclass(frozen=True)
@@ -66,53 +66,41 @@ class VCABM(Stepper):
     def start(self, system, t, y):
         """Begin at order one, with no history but the derivative."""
         b = system.backend
-        grid = make_grid(system, y)
         f0 = system.f(t, y)
-        differences = b.xp.stack([f0, *([b.zeros_like(f0)] * HIGHEST)])
-        ages = b.zeros_like(grid.rows * grid.spread(system, t))
-        return History(grid, differences, ages, b.integer(1), b.boolean(True), b.integer(0))
+        none = b.zeros_like(f0)
+        ages = tuple(b.real(0.0) for _ in range(ROWS))
+        return History((f0, *[none] * HIGHEST), ages, b.integer(1), b.boolean(True), b.integer(0))
 
     def step(self, system, t, y, dt, cache) -> Step:
         """Predict, evaluate, correct, evaluate; then choose the next order and step."""
-        xp, grid = system.backend.xp, cache.grid
-        k = grid.spread(system, cache.order)
-        g = integrals(system, grid, cache.ages, dt, 1.0)
-        stars = rescaled(system, grid, cache.differences, cache.ages, dt)
-        below = xp.astype(grid.rows < k, g.dtype)
-        predicted = y + xp.sum(below * g * stars, axis=0)
-        last = system.f(t + dt, predicted) - xp.sum(below * stars, axis=0)
-        y1 = predicted + _at(xp, grid, g, k) * last
-        differences = updated(system, stars, system.f(t + dt, y1))
-        jumps = xp.concat([g[:1, ...], g[1:, ...] - g[:-1, ...]], axis=0)
-        errors = [xp.sum(_only(xp, grid, jumps, k + i) * differences, axis=0) for i in (-1.0, 0.0, 1.0)]
-        norms = [system.backend.stop_gradient(system.scaled_norm(error, y, y1)) for error in errors]
-        order, starting, factor = _choose(system.backend, cache, *system.backend.to_control(*norms))
-        history = History(
-            grid, differences, aged(system, grid, cache.ages, dt), order, starting, 0 * cache.failures
-        )
-        dense = Polynomial(t, dt, y, stars, last, cache.ages, cache.order, grid)
-        return Step(y1, norms[1], history, dense, factor, _retry(system.backend, cache, order))
+        b, order = system.backend, Order.of(system.backend.control, cache.order)
+        g, beta = integrals(cache.ages, dt), ratios(b.control, cache.ages, dt)
+        below = [*map(mul, order.below, beta)]
+        predicted = combine(system, y, dt, [*map(mul, g, below)], cache.differences)
+        last = combine(system, system.f(t + dt, predicted), -1.0, below, cache.differences)
+        y1 = system.combine(predicted, dt, (order.at(g),), (last,))
+        differences = updated(system, order, beta, cache.differences, system.f(t + dt, y1))
+        jumps = [g[0], *(newer - older for older, newer in pairwise(g))]
+        # The terms of orders k - 1, k and k + 1.
+        places = ([*order.here[1:], 0.0], order.here, [0.0, *order.here[:-1]])
+        errors = [combine(system, None, dt, [*map(mul, place, jumps)], differences) for place in places]
+        norms = [b.stop_gradient(system.scaled_norm(error, y, y1)) for error in errors]
+        k, starting, factor = _choose(b, cache, *b.to_control(*norms))
+        history = History(differences, aged(cache.ages, dt), k, starting, 0 * cache.failures)
+        dense = Polynomial(t, dt, y, cache.differences, last, cache.ages, cache.order)
+        return Step(y1, norms[1], history, dense, factor, _retry(b, cache, k))
 
     def interpolate(self, system, dense, theta):
         """Evaluate the polynomial that the corrector integrated."""
-        xp, grid = system.backend.xp, dense.grid
-        k = grid.spread(system, dense.order)
-        g = integrals(system, grid, dense.ages, dense.dt, theta)
-        below = xp.astype(grid.rows < k, g.dtype)
-        return dense.y0 + xp.sum(below * g * dense.stars, axis=0) + _at(xp, grid, g, k) * dense.last
+        c = system.backend.control
+        order = Order.of(c, dense.order)
+        g, beta = integrals(dense.ages, dense.dt, theta), ratios(c, dense.ages, dense.dt)
+        weights = [*map(mul, order.below, map(mul, g, beta))]
+        return combine(system, dense.y0, dense.dt, [*weights, order.at(g)], [*dense.differences[:-1], dense.last])
 
     def error_norm(self, system, error, y0, y1):
         """Hand on the norm, which the choice of the order wanted before."""
         return error
-
-
-def _only(xp, grid, column, k):
-    """The column with all but its k-th entry zero, k an array of whole numbers; zeros if there is none."""
-    return xp.where(grid.rows == k, column, xp.zeros_like(column))
-
-
-def _at(xp, grid, column, k):
-    return xp.sum(_only(xp, grid, column, k), axis=0)
 
 
 def _choose(b, cache, below, here, above):
