@@ -15,9 +15,7 @@ import evolvent_stepping
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts)
-FENCE = re.compile(
-    r"^(?P<ticks>`{3,})(?P<language>\S*)[^\n]*\n(?P<body>.*?)^(?P=ticks)$", re.MULTILINE | re.DOTALL
-)
+FENCE = re.compile(r"^(?P<ticks>`{3,})(?P<language>\S*)[^\n]*\n(?P<body>.*?)^(?P=ticks)$", re.MULTILINE | re.DOTALL)
 # What a page may hold beside Python: commands, files, output, and Sphinx' directives.
 OTHER = {"sh", "toml", "text"}
 NEEDS = re.compile(r"\A---\nneeds: (.*)\n---\n")
@@ -36,11 +34,7 @@ def blocks(page):
     for fence, following in pairwise([*fences, None]):
         if fence["language"] == "python":
             claimed = None
-            if (
-                following
-                and following["language"] == "text"
-                and not text[fence.end() : following.start()].strip()
-            ):
+            if following and following["language"] == "text" and not text[fence.end() : following.start()].strip():
                 claimed = following["body"]
             yield text.count("\n", 0, fence.start("body")), fence["body"], claimed
 
@@ -86,9 +80,7 @@ def test_links_lead_somewhere(page):
     text = page.read_text()
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)|\{literalinclude\} (\S+)", text)
     files = {link or included for link, included in targets}
-    assert not [
-        name for name in files if not name.startswith("_build/") and not (page.parent / name).exists()
-    ]
+    assert not [name for name in files if not name.startswith("_build/") and not (page.parent / name).exists()]
 
 
 @pytest.mark.parametrize("module", [evolvent, evolvent_stepping], ids=lambda module: module.__name__)

@@ -23,12 +23,8 @@ def arguments() -> argparse.Namespace:
         "--peers", nargs="+", default=[], metavar="NAME", help="names, or their beginnings: evolvent, c"
     )
     parser.add_argument("--baseline", default="", metavar="NAME", help="the peer that ratios are relative to")
-    parser.add_argument(
-        "--seconds", type=float, default=1.0, help="time for each peer and tolerance (default: 1)"
-    )
-    parser.add_argument(
-        "--no-first", action="store_true", help="leave out the first solve in a fresh process"
-    )
+    parser.add_argument("--seconds", type=float, default=1.0, help="time for each peer and tolerance (default: 1)")
+    parser.add_argument("--no-first", action="store_true", help="leave out the first solve in a fresh process")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write all figures, the sweeps included")
     parser.add_argument("--list", action="store_true", help="list the cases and their peers, and stop")
     parser.add_argument("--first", metavar="NAME", help=argparse.SUPPRESS)

@@ -91,9 +91,7 @@ def compare(
     return rows_of(case, entries, at_first, baseline), baseline
 
 
-def rows_of(
-    case: Case, entries: list[_measure.Entry], at_first: dict[str, float], baseline: str
-) -> list[Row]:
+def rows_of(case: Case, entries: list[_measure.Entry], at_first: dict[str, float], baseline: str) -> list[Row]:
     """Ratios of everything to the baseline, at the same tolerance and at the same error."""
     curves = {name: [(e.error, e.steady) for e in entries if e.peer == name] for name in at_first}
     reference = {entry.tolerance: entry.steady for entry in entries if entry.peer == baseline}

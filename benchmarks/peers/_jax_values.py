@@ -31,9 +31,7 @@ def arrays_of(case: Case) -> tuple[Any, dict[str, Any]]:
     import jax.numpy as jnp
 
     dtype = case.y0.dtype
-    return jnp.asarray(case.y0), {
-        name: jnp.asarray(value, dtype=dtype) for name, value in case.params.items()
-    }
+    return jnp.asarray(case.y0), {name: jnp.asarray(value, dtype=dtype) for name, value in case.params.items()}
 
 
 def finished(compiled: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
@@ -41,9 +39,7 @@ def finished(compiled: Callable[..., Any], *arguments: Any) -> Callable[[], Any]
     return lambda: compiled(*arguments).block_until_ready()
 
 
-def over_ensemble(
-    solve: Callable[[Any, dict[str, Any]], Any], case: Case
-) -> Callable[[Any, dict[str, Any]], Any]:
+def over_ensemble(solve: Callable[[Any, dict[str, Any]], Any], case: Case) -> Callable[[Any, dict[str, Any]], Any]:
     """Map a solve over the parameter that differs among trajectories."""
     import jax
 
@@ -51,9 +47,7 @@ def over_ensemble(
     return jax.vmap(solve, in_axes=(None, axes))
 
 
-def gradient_of(
-    solve: Callable[[Any, dict[str, Any]], Any], case: Case
-) -> Callable[[Any, dict[str, Any]], Any]:
+def gradient_of(solve: Callable[[Any, dict[str, Any]], Any], case: Case) -> Callable[[Any, dict[str, Any]], Any]:
     """Derivative of the mean square of a solve's states with respect to all parameters, as one vector."""
     import jax
     import jax.numpy as jnp

@@ -54,9 +54,7 @@ def gradient(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
     """Derivative through the checkpointed loop, diffrax's default."""
     import jax
 
-    return values.finished(
-        jax.jit(values.gradient_of(solver(case, tolerance), case)), *values.arrays_of(case)
-    )
+    return values.finished(jax.jit(values.gradient_of(solver(case, tolerance), case)), *values.arrays_of(case))
 
 
 def ensemble(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
@@ -79,8 +77,6 @@ def fixed_ensemble(case: Case, step: float, method: str) -> Callable[[], Any]:
 
     def solve(y0, params):
         # Rounding may leave a sliver of an interval for one step more.
-        return diffrax.diffeqsolve(
-            term, diffrax.Tsit5(), t0, t1, scalar(step), y0, params, max_steps=steps + 1
-        ).ys[-1]
+        return diffrax.diffeqsolve(term, diffrax.Tsit5(), t0, t1, scalar(step), y0, params, max_steps=steps + 1).ys[-1]
 
     return values.finished(jax.jit(values.over_ensemble(solve, case)), *values.arrays_of(case))

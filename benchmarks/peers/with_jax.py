@@ -74,9 +74,7 @@ def fixed_ensemble(case: Case, step: float, method: str) -> Callable[[], Any]:
             return (stage, slopes[-1]), None
 
         y = jax.numpy.broadcast_to(y0[:, None], (len(y0), len(params[case.varied])))
-        (y, _), _ = jax.lax.scan(
-            advance, (y, rhs(scalar(case.t_span[0]), y, params)), jax.numpy.arange(steps)
-        )
+        (y, _), _ = jax.lax.scan(advance, (y, rhs(scalar(case.t_span[0]), y, params)), jax.numpy.arange(steps))
         return y.T
 
     return values.finished(solve, *values.arrays_of(case))

@@ -34,9 +34,7 @@ def table(methods):
     for method in sorted(methods, key=lambda method: method.order):
         summary = (method.__doc__ or "").split("\n", 1)[0]
         order = "variable" if isinstance(method.__dict__.get("order"), property) else method.order
-        lines.append(
-            f"| {{py:obj}}`~evolvent_ode.{method.__name__}` | {order} | {method.dense_order} | {summary} |"
-        )
+        lines.append(f"| {{py:obj}}`~evolvent_ode.{method.__name__}` | {order} | {method.dense_order} | {summary} |")
     return "\n".join(lines)
 
 

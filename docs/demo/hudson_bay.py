@@ -152,9 +152,7 @@ def log_pelts(x: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Solve for many unknowns at once: logarithms (members, 6) to logarithms (members, times, 2)."""
     values = np.exp(x)
     model = ev.ODEProblem(lotka_volterra, values[0, 4:], (times[0], times[-1]), dict.fromkeys("abcd", 1.0))
-    members = ev.EnsembleProblem(
-        model, y0=values[:, 4:], params=dict(zip("abcd", values[:, :4].T, strict=True))
-    )
+    members = ev.EnsembleProblem(model, y0=values[:, 4:], params=dict(zip("abcd", values[:, :4].T, strict=True)))
     return np.log(ev.solve(members, "Tsit5", rtol=1e-9, atol=1e-9, saveat=times).y)
 
 
@@ -239,9 +237,7 @@ def draw(found: Fit, picture: Path) -> None:
         "figure.facecolor": PAPER,
     }
     with plt.rc_context(style):
-        figure, (left, right) = plt.subplots(
-            1, 2, figsize=(11.5, 4.8), width_ratios=(2.1, 1.0), layout="constrained"
-        )
+        figure, (left, right) = plt.subplots(1, 2, figsize=(11.5, 4.8), width_ratios=(2.1, 1.0), layout="constrained")
         _against_time(left, YEARS[0] + times, curve, low, high)
         _cycle(right, curve)
         picture.parent.mkdir(parents=True, exist_ok=True)

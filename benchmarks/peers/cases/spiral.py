@@ -42,10 +42,7 @@ def reference_gradient(case: Case) -> np.ndarray:
     perturbed = flat + 1e-20j * np.eye(size)
     shapes = [case.params[name].shape for name in names]
     cuts = np.cumsum([np.prod(shape, dtype=int) for shape in shapes])[:-1]
-    p = {
-        n: part.reshape(size, *s)
-        for n, part, s in zip(names, np.split(perturbed, cuts, axis=1), shapes, strict=True)
-    }
+    p = {n: part.reshape(size, *s) for n, part, s in zip(names, np.split(perturbed, cuts, axis=1), shapes, strict=True)}
 
     def f(t, y):
         hidden = np.tanh(np.einsum("ni,nij->nj", y**3, p["w1"]) + p["b1"])
