@@ -144,8 +144,28 @@ def test_a_function_for_the_spectral_radius_is_used(method):
     seen = []
     given = method(lambda t, y, p: seen.append(t) or radius)
     solution = ev.solve(problem, given, rtol=1e-4, atol=1e-4, saveat="end", backend="eager")
-    assert len(seen) == solution.stats.n_steps
+    # Once at the start and once with each step's end, whose error norm goes to the host in the same transfer.
+    assert len(seen) == solution.stats.n_steps + 1
     assert np.max(np.abs(solution.y[-1] - exact)) < 1e-3
+
+
+@every_method
+def test_the_host_waits_about_once_a_step(method, monkeypatch):
+    """Besides the error norm of each step, an estimate of the radius costs one transfer, seldom two."""
+    torch = pytest.importorskip("torch")
+    waits = []
+    tolist = torch.Tensor.tolist
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda x: waits.append(1) or tolist(x))
+    problem, _, radius = heat(np, 50, 0.5)
+
+    def f(t, y, p):
+        end = torch.zeros(1, dtype=y.dtype)
+        return radius / 4.0 * (torch.cat([y[1:], end]) - 2.0 * y + torch.cat([end, y[:-1]]))
+
+    problem = ev.ODEProblem(f, torch.as_tensor(problem.y0), t_span=problem.t_span)
+    stats = ev.solve(problem, method(), rtol=1e-7, atol=1e-7, saveat="end").stats
+    estimates = 1 + stats.n_steps // 25 + stats.n_rejected
+    assert len(waits) <= stats.n_steps + estimates + 8
 
 
 @pytest.mark.parametrize("stages", range(2, 60))

@@ -52,9 +52,12 @@ class Stabilised(Stepper):
     user_functions: ClassVar[tuple[str, ...]] = ("spectral_radius",)
 
     def start(self, system, t, y):
-        """Evaluate the derivative; the spectral radius is still to be found."""
+        """Evaluate the derivative; the spectral radius is still to be found, unless the user tells it."""
         b = system.backend
-        return Spectrum(system.f(t, y), _chirp(b, y), b.real(0.0), b.integer(INTERVAL))
+        derivative, direction = system.f(t, y), _chirp(b, y)
+        if self.spectral_radius is None:
+            return Spectrum(derivative, direction, b.real(0.0), b.integer(INTERVAL))
+        return Spectrum(derivative, direction, b.to_control(self._told(system, t, y)), b.integer(0))
 
     @abstractmethod
     def advance(self, system, t, y, dt, f0, reach) -> tuple[Any, Any, Any, Any]:
@@ -63,33 +66,41 @@ class Stabilised(Stepper):
     def step(self, system, t, y, dt, cache) -> Step:
         """Estimate the spectral radius where that is due, then take one step."""
         b, c = system.backend, system.backend.control
+        direction, radius, spent, age = cache.direction, cache.radius, b.integer(0), cache.age
         if self.spectral_radius is None:
-            stale = cache.age >= INTERVAL
-            known = (cache.direction, cache.radius, b.integer(0))
+            stale = age >= INTERVAL
+            known = (direction, radius, spent)
             direction, radius, spent = b.cond(
                 stale, lambda: _power_method(system, t, y, cache), lambda: known
             )
-            age = c.where(stale, b.integer(0), cache.age)
-        else:
-            function = system.functions.get("spectral_radius", self.spectral_radius)
-            radius = b.to_control(b.stop_gradient(function(t, y, system.params)))
-            direction, spent, age = cache.direction, b.integer(0), cache.age
+            age = c.where(stale, b.integer(0), age)
         # A radius of NaN leaves no way to count stages; the error will then be NaN as well.
         reach = c.abs(dt) * c.where(c.isfinite(radius), radius, b.real(0.0))
         y1, f1, error, calls = self.advance(system, t, y, dt, cache.derivative, reach)
-        following = Spectrum(f1, direction, radius, age + b.integer(1))
         # Perhaps the estimate was to blame for a rejection, unless it was made just now.
-        retry = Spectrum(
-            cache.derivative, direction, radius, c.where(age == 0, b.integer(1), b.integer(INTERVAL))
-        )
+        again = c.where(age == 0, b.integer(1), b.integer(INTERVAL))
+        retry = Spectrum(cache.derivative, direction, radius, again)
+        following = radius
+        if self.spectral_radius is not None:
+            # The next step's radius and this one's error travel to the host together.
+            norm = b.stop_gradient(system.scaled_norm(error, y, y1))
+            error, following = b.to_control(norm, self._told(system, t + dt, y1))
         return Step(
             y1,
             error,
-            following,
+            Spectrum(f1, direction, following, age + b.integer(1)),
             Hermite(t, dt, y, y1, cache.derivative, f1),
             retry=retry,
             work=(spent + calls,),
         )
+
+    def error_norm(self, system, error, y0, y1):
+        """Measure the error, unless its norm went to the host before."""
+        return system.scaled_norm(error, y0, y1) if self.spectral_radius is None else error
+
+    def _told(self, system, t, y):
+        function = system.functions.get("spectral_radius", self.spectral_radius)
+        return system.backend.stop_gradient(function(t, y, system.params))
 
 
 def _chirp(b, y):
@@ -104,27 +115,36 @@ def _chirp(b, y):
 
 
 def _power_method(system, t, y, known: Spectrum):
-    """Iterate ``z = J z / |J z|`` with difference quotients until |J z| settles to one per cent."""
-    b, c = system.backend, system.backend.control
+    """Iterate ``z = J z / |J z|`` with difference quotients until |J z| settles to one per cent.
+
+    Two iterations a round, and all but the decision whether to go on in the data plane: where the last
+    direction still holds, an estimate costs the host one wait.
+    """
+    b, c, xp = system.backend, system.backend.control, system.backend.xp
     f0 = b.stop_gradient(known.derivative)
     y = b.stop_gradient(y)
-    size = b.to_control(b.rms(y))
-    delta = sqrt(float(b.xp.finfo(y.dtype).eps)) * c.where(size > 0.0, size, b.real(1.0))
+    size = b.rms(y)
+    one = xp.ones_like(size)
+    delta = sqrt(float(xp.finfo(y.dtype).eps)) * xp.where(size > 0.0, size, one)
+
+    def turned(direction):
+        quotient = (b.stop_gradient(system.f(t, y + delta * direction)) - f0) / delta
+        radius = b.rms(quotient)
+        usable = xp.logical_and(radius > 0.0, xp.isfinite(radius))
+        return xp.where(usable, quotient / xp.where(usable, radius, one), direction), radius
 
     def unsettled(power):
         moving = c.abs(power.radius - power.before) > 0.01 * power.radius
         return c.logical_and(power.count < ITERATIONS, c.logical_or(power.count < 2, moving))
 
     def iterate(power):
-        f1 = system.f(t, system.combine(y, delta, (1.0,), (power.direction,)))
-        quotient = system.combine(None, 1.0 / delta, (1.0, -1.0), (b.stop_gradient(f1), f0))
-        radius = b.to_control(b.rms(quotient))
-        turned = system.combine(None, 1.0 / c.maximum(radius, 1e-300), (1.0,), (quotient,))
-        direction = b.select(c.logical_and(radius > 0.0, c.isfinite(radius)), turned, power.direction)
-        return Power(direction, radius, power.radius, power.count + b.integer(1))
+        direction, before = turned(power.direction)
+        direction, radius = turned(direction)
+        before, radius = b.to_control(before, radius)
+        return Power(direction, radius, before, power.count + b.integer(2))
 
     first = Power(known.direction, b.real(0.0), b.real(0.0), b.integer(0))
-    last = b.while_loop(unsettled, iterate, first, max_iterations=ITERATIONS)
+    last = b.while_loop(unsettled, iterate, first, max_iterations=ITERATIONS // 2)
     return last.direction, SAFETY * last.radius, last.count
 
 
