@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from ._runge_kutta import RungeKutta
 
+EXPLOSION = 0.1  # of the state and its change; a step within tight tolerances stays below a hundredth
+
 
 class Feagin(RungeKutta):
-    """A pair whose error estimate is the difference of two stages alone."""
+    """A pair whose error estimate is the difference of two stages alone.
+
+    That estimate is blind to a step so large that the stages between those two explode. So a step is rejected as
+    well if its end is far from where the trapezoidal rule, with the derivatives at both ends, would put it.
+    """
+
+    def step(self, system, t, y, dt, cache):
+        """Take a step, and tell how far its end is from the trapezoidal rule's."""
+        step = super().step(system, t, y, dt, cache)
+        apart = system.combine(step.y - y, -dt, (0.5, 0.5), (cache, step.cache))
+        return step._replace(error=(step.error, apart))
 
     def error_norm(self, system, error, y0, y1):
-        """Measure in units of the state at the start: a step that explodes would excuse its error by its own end.
+        """Take the greater of the error in units of the tolerance and the distance in units of an explosion's.
 
-        The two stages don't see the others, so that an end which is not finite has to be told to the norm.
+        The units are those of the state at the start: a step that explodes would excuse its error by its own end.
         """
-        return system.scaled_norm(error + 0.0 * y1, y0, y0)
+        b, xp = system.backend, system.backend.xp
+        estimate, apart = error
+        size = b.rms(y0) + b.rms(y1 - y0)
+        distance = b.rms(apart) / (EXPLOSION * xp.where(size > 0.0, size, xp.ones_like(size)))
+        return xp.maximum(system.scaled_norm(estimate, y0, y0), distance)
