@@ -112,6 +112,7 @@ def test_an_interrupt_loses_nothing(saveat):
     with pytest.raises(KeyboardInterrupt) as caught:
         ev.solve(problem, "Tsit5", saveat=saveat, rtol=1e-8, atol=1e-8)
     assert isinstance(caught.value, ev.SolveInterrupted)
+    assert not isinstance(caught.value, Exception)  # a sweep with `except Exception` ends too
     solution = caught.value.solution
     assert solution.status is ev.Status.INTERRUPTED
     assert 3.0 < solution.t[-1] <= 5.0

@@ -94,6 +94,9 @@ class EagerBackend:
     def is_real(self, dtype) -> bool:
         return self.xp.isdtype(dtype, "real floating")
 
+    def is_boolean(self, dtype) -> bool:
+        return self.xp.isdtype(dtype, "bool")
+
     def initial(self, value: Any, what: str) -> Any:
         """Make a floating array of what the user gave as (a leaf of) a state."""
         try:
@@ -136,9 +139,9 @@ class EagerBackend:
         """A control-plane time, later by a data-plane scalar."""
         return t + late
 
-    def fresh(self, value):
-        """What a user's function returned, as values that nobody will write to."""
-        return value
+    def asked(self, function, y, *arguments):
+        """Call a user's right side; what it returns must be values that nobody will write to, and `y` stay as it is."""
+        return function(*arguments)
 
     def as_state(self, value, like, what):
         """Check, and where it is a list make, an array like `like` of what a user's function returned."""

@@ -39,7 +39,10 @@ class NumpyBackend(EagerBackend):
                 return array
         return super().as_state(value, like, what)
 
-    def fresh(self, value):
+    def asked(self, function, y, *arguments):
+        return self._own(function(*arguments))
+
+    def _own(self, value):
         """The value, copied if somebody else may still write to it: a function may return one buffer ever again."""
         if type(value) is np.ndarray and (sys.getrefcount(value) > _OWN or value.base is not None):
             return value.copy()
@@ -49,12 +52,22 @@ class NumpyBackend(EagerBackend):
         # One matrix-vector product reads each array once, where a sum of products writes two arrays for each.
         total = self._workspace.weighted_sum(weights, ks)
         if total is None:
-            return super().combine(y, dt, weights, ks)
+            return self._closed(super().combine(y, dt, weights, ks))
         if dt != 1.0:
             total *= dt
         if y is not None:
             total += y
-        return total
+        return self._closed(total)
+
+    def initial(self, value, what):
+        array = super().initial(value, what)
+        return self._closed(array.copy() if array is value else array)
+
+    def _closed(self, array):
+        """The array, closed for writing: a function that changes its y in place is told so where it does."""
+        if type(array) is np.ndarray:
+            array.setflags(write=False)
+        return array
 
     def rms(self, x):
         flat = np.ravel(x)

@@ -152,8 +152,8 @@ class Backend(Protocol):
         """The same with another shape."""
         ...
 
-    def fresh(self, value) -> Any:
-        """What a user's function returned, as values that nobody will write to."""
+    def asked(self, function, y, *arguments) -> Any:
+        """Call a user's right side: what it returns is nobody else's, and it leaves y alone."""
         ...
 
     def restore(self, x, dtype) -> Any:

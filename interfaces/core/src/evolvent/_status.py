@@ -19,6 +19,7 @@ class Status(IntEnum):
     INTERRUPTED = 8
     USER_ERROR = 9
     EVENT_LOG_FULL = 10
+    EVENTS_ACCUMULATE = 11
 
     def __str__(self) -> str:
         return self.name
@@ -53,6 +54,10 @@ _ADVICE = {
     Status.WALL_TIME: "wall_time ran out: raise it, or loosen the tolerances.",
     Status.INTERRUPTED: "Interrupted from the keyboard.",
     Status.USER_ERROR: "A function of the problem raised an exception.",
+    Status.EVENTS_ACCUMULATE: (
+        "Events with effects follow each other ever faster, as the bounces of a ball do that comes to rest: make the "
+        "event terminal once it has become small, or give the state a rest in its effect."
+    ),
     Status.EVENT_LOG_FULL: (
         "More events happened than the compiled log can hold: raise max_events, or look for an event that happens over "
         "and over at one time."

@@ -294,7 +294,14 @@ class JaxBackend(EagerBackend):
 
     def program(self, entry, functions, examples):
         rules = self.differentiates
-        staged = {name: stage(function, *examples[name], rules=rules) for name, function in functions.items()}
+        try:
+            staged = {name: stage(function, *examples[name], rules=rules) for name, function in functions.items()}
+        except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
+            error.add_note(
+                "evolvent: JAX traces the problem's functions. Write jnp.where for an if on a value, jnp.sin for "
+                "math.sin or np.sin, and name the times at which f jumps in discontinuities=."
+            )
+            raise
         key = (entry.key, rules, tuple((name, program.key) for name, program in staged.items()), self.real_type)
         compiled = _programs.get(key)
         if compiled is None:

@@ -139,6 +139,7 @@ class Nystrom(Stepper):
             cls.order = tableau.order
             cls.error_order = tableau.error_order
             cls.adaptive = tableau.error is not None
+            cls.velocity_free = tableau.a_velocity is None
             cls.dense_order = (
                 min(tableau.order, 3) if tableau.interpolant is None else tableau.interpolant.order
             )

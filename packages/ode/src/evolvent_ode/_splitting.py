@@ -80,6 +80,7 @@ class Splitting(Stepper):
 
     problem_types = (SecondOrderODEProblem,)
     symplectic: ClassVar[bool] = True
+    velocity_free: ClassVar[bool] = True
     composition: ClassVar[Composition]
 
     def __init_subclass__(cls, **kwargs):

@@ -64,7 +64,7 @@ def initial_step(system, t, y, f0, direction, order: int, span) -> Any:
     d0, d1 = b.to_control(system.scaled_norm(y, y, y), system.scaled_norm(f0, y, y))
     tiny = c.logical_or(d0 < 1e-5, d1 < 1e-5)
     h0 = c.where(tiny, b.real(1e-6), 0.01 * d0 / c.maximum(d1, 1e-30))
-    h0 = c.minimum(c.where(c.isfinite(h0), h0, b.real(1e-6)), span)
+    h0 = c.minimum(c.where(c.logical_and(c.isfinite(h0), h0 > 0.0), h0, b.real(1e-6)), span)
     f1 = system.f(t + direction * h0, system.combine(y, direction * h0, (1.0,), (f0,)))
     d2 = b.to_control(system.scaled_norm(f1 - f0, y, y)) / h0
     steepest = c.maximum(d1, c.where(c.isfinite(d2), d2, b.real(1e30)))

@@ -8,7 +8,7 @@ from typing import Any
 
 from evolvent import EnsembleProblem, InputError, SolveError, SolveInterrupted, Status
 
-from ._finish import points, saved_value, solution_of
+from ._finish import points, saved_value, solution_of, start_alone
 from ._model import Model
 from ._options import Options
 from ._prepare import prepare
@@ -68,6 +68,8 @@ class Run:
         self.functions = self.model.functions(options.save, stepper)
         for name, function in ({} if single is None else single.functions(options.save, stepper)).items():
             self.functions[name].single = function
+        if stepper.velocity_free and not backend.traced:
+            self.model.require_velocity_free(stepper)
         self.keep = keep
         self._programs: dict[str, Any] = {}
         if backend.traced and (options.on_step or options.wall_time or options.progress):
@@ -135,6 +137,11 @@ class Run:
         watch = Watch(self, inputs)
         try:
             state = self.advance_to_end(inputs, watch)
+        except Exception as error:
+            if isinstance(error, InputError) or not (b.unbounded and hasattr(error, "evolvent_function")):
+                raise
+            # A function of the user raised before there was a state: the start is all that there is.
+            return _checked(start_alone(self, problem, inputs), error, options.throw, b)
         finally:
             watch.close()
         solution = solution_of(self, problem, inputs, state, watch, time.perf_counter() - began)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from evolvent import EventLog, Occurrences, Solution, Stats, Status
 from evolvent.trees import tree_map
 
@@ -38,6 +40,19 @@ def solution_of(run: Any, problem: Any, inputs: Any, state: Any, watch: Any, sec
         stats=stats,
         events=events(run, problem, state, [happened for _, happened in watch.chunks if happened is not None]),
         interpolation=Interpolation(run, inputs, state, steps, times, y),
+        problem=problem,
+        algorithm=run.stepper,
+    )
+
+
+def start_alone(run: Any, problem: Any, inputs: Any) -> Solution:
+    """The solution where not even the first evaluation came back: the initial state."""
+    b, y0 = run.backend, inputs.y0
+    return Solution(
+        t=b.data_times(np.asarray([inputs.t0]), y0),
+        y=run.model.packing.unpack(b, b.xp.stack([y0]), lead=1),
+        status=Status.USER_ERROR,
+        stats=Stats(backend=b.label, device=b.device_label, algorithm=run.stepper.name),
         problem=problem,
         algorithm=run.stepper,
     )

@@ -12,6 +12,9 @@ from ._march import record_step
 from ._state import Inputs, Plan, State
 
 
+CROWD = 4  # effects in a row, each almost at the time of the one before, after which time no longer passes
+
+
 def jump(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any) -> State:
     """Give the dose of a stop that was reached, and start afresh where it or f jumps."""
     b, c = system.backend, system.backend.control
@@ -124,11 +127,15 @@ def with_effects(plan, system, s, t, y, late, happened, residuals, ends, value) 
     m = restart(plan, changed, m, after, value, params)
     values = changed.functions["conditions"](t, b.stop_gradient(after), params)
     signs = settled_signs(b, values, happened, residuals)
+    # A flight must be long beside the rounding of its ends, or the next crossing may not be seen.
+    near = c.abs(t - s.last) <= b.epsilon**0.7 * c.abs(t)
+    crowded = c.where(near, s.crowded + b.integer(1), b.integer(0))
+    status = c.where(crowded >= CROWD, b.integer(Status.EVENTS_ACCUMULATE), m.status)
     m = m._replace(
-        status=c.where(ends, b.integer(Status.TERMINATED), m.status),
+        status=c.where(ends, b.integer(Status.TERMINATED), status),
         crossing=m.crossing._replace(pending=b.boolean(False), signs=signs),
     )
-    return s._replace(march=m, params=params)
+    return s._replace(march=m, params=params, last=t + 0.0 * t, crowded=crowded)
 
 
 def settled_signs(b: Any, values: Any, happened: Any, residuals: Any) -> tuple[Any, ...]:

@@ -98,17 +98,39 @@ class Model:
 
     def _f(self, t, y, params):
         b = self.backend
-        value = b.fresh(self.problem.f(b.time(t, y), self.packing.unpack(b, y), self.params(params)))
+        value = b.asked(self.problem.f, y, b.time(t, y), self.packing.unpack(b, y), self.params(params))
         return self.packing.pack(b, value, y, "f")
 
     def _acceleration(self, t, q, v, params):
         b = self.backend
-        return b.as_state(b.fresh(self.problem.a(b.time(t, q), q, v, self.params(params))), q, "a")
+        return b.as_state(b.asked(self.problem.a, v, b.time(t, q), q, v, self.params(params)), q, "a")
+
+    def require_velocity_free(self, stepper: Any) -> None:
+        """Refuse an acceleration that changes with the velocity, for a method that would silently be wrong then."""
+        b, problem = self.backend, self.problem
+        if b.lanes:
+            return
+        t = b.time(b.real(problem.t_span[0]), self.y0)
+        q, v = self.packing.unpack(b, self.y0)
+        params = self.params(self.params0)
+        here, there = (b.as_state(problem.a(t, q, u, params), q, "a") for u in (v, 1.5 * v + 1.0))
+        if not bool(b.xp.all((here == there) | (here != here))):
+            raise InputError(
+                "algorithm",
+                f"{stepper.name} is for accelerations that don't depend on the velocity, and this one does.",
+                "Take Nystrom4, or a method for first-order problems such as Tsit5.",
+            )
 
     def _conditions(self, t, y, params):
         values = [self._call(event.condition, t, y, params) for event in self.events]
         for i, value in enumerate(values):
             self._require_scalar(value, "condition", f"of event {i} ")
+            if isinstance(value, bool | np.bool_) or (is_array(value) and self.backend.is_boolean(value.dtype)):
+                raise InputError(
+                    "condition",
+                    f"of event {i} must return a number that passes through zero, got a truth value.",
+                    "Return what is compared with zero: y[0], not y[0] < 0.",
+                )
         return tuple(values)
 
     def _inside(self, t, y, params):
@@ -164,6 +186,10 @@ def _marked(function: Callable[..., Any], name: str) -> Callable[..., Any]:
             return function(*arguments)
         except Exception as error:
             error.__dict__.setdefault("evolvent_function", name)
+            if isinstance(error, ValueError) and "read-only" in str(error):
+                error.add_note(
+                    "evolvent: the state is closed for writing, because a step may be taken again. Return new arrays."
+                )
             raise
 
     return call

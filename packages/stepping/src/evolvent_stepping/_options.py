@@ -73,11 +73,25 @@ class Options:
     def parse(cls, stepper: Any, given: dict[str, Any]) -> Options:
         """Check the options that a user gave to a method."""
         names = [f.name for f in fields(cls)]
+        # What users of SciPy and diffrax look for, and how it is said here.
+        elsewhere = {
+            "t_eval": "Give saveat=, the times to save.",
+            "args": "Give them to the problem as params=: f gets them as its third argument.",
+            "method": "Give the algorithm as the second argument: ev.solve(problem, 'Tsit5').",
+            "solver": "Give the algorithm as the second argument: ev.solve(problem, 'Tsit5').",
+            "dense_output": "Give dense=True.",
+            "first_step": "Give dt=, the first step size.",
+            "dt0": "Give dt=, the first step size.",
+            "max_nfev": "Give max_steps=, how many steps to try at most.",
+            "stepsize_controller": "Give rtol= and atol=, or adaptive=False and dt= for fixed steps.",
+            "callback": "Give events= to the problem; on_step= is a function that only watches.",
+            "events": "Give events= to the problem.",
+        }
         for name in given:
             if name not in names:
                 near = get_close_matches(name, names, n=1)
                 hint = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(names)}."
-                raise InputError(name, f"{stepper.name} has no such option.", hint)
+                raise InputError(name, f"{stepper.name} has no such option.", elsewhere.get(name, hint))
         options = cls(**given)
         options._check(stepper)
         return options
@@ -90,7 +104,7 @@ class Options:
                 and not (math.isfinite(value) and value > 0.0)
                 and not (name == "max_step" and value == math.inf)
             ):
-                raise InputError(name, f"must be positive, got {value!r}.")
+                raise InputError(name, f"must be positive, got {getattr(self, name)!r}.")
         low, high = _known(self.min_step), _known(self.max_step)
         if low is not None and high is not None and low > high:
             raise InputError("min_step", f"must not exceed max_step = {high}, got {low}.")

@@ -122,13 +122,15 @@ def _known(*times: Any) -> bool:
 
 def _spaced(b: Any, spacing: Any, t0: Any, t1: Any) -> np.ndarray:
     """Times from the start on, `spacing` apart."""
-    if not spacing > 0.0 or not np.isfinite(spacing):
+    if isinstance(spacing, bool) or not spacing > 0.0 or not np.isfinite(spacing):
         raise InputError("saveat", f"a spacing must be positive, got {spacing!r}.")
     if b.lanes and np.ptp(t0) == np.ptp(t1) == 0.0:
         t0, t1 = t0[0], t1[0]
     if not _known(t0, t1):
         raise InputError("saveat", "a spacing needs one span of known length.", "Give the times.")
     count = int(np.floor(abs(t1 - t0) / spacing * (1.0 + 1e-12)))
+    if count > 100_000_000:
+        raise InputError("saveat", f"a spacing of {spacing!r} makes {count} times.", "Give a larger one.")
     times = t0 + np.sign(t1 - t0) * spacing * np.arange(count + 1)
     return np.clip(times, min(t0, t1), max(t0, t1))  # the last may lie beyond the end by rounding
 
@@ -204,7 +206,10 @@ def _times(name: str, times: Any) -> list[float]:
 def tolerances(b: Any, model: Model, options: Options) -> tuple[Any, Any]:
     """Rtol and atol as they enter data-plane arithmetic."""
     y0 = model.y0
-    single = float(b.xp.finfo(b.real_dtype(y0.dtype)).eps) > 1e-10
+    eps = float(b.xp.finfo(b.real_dtype(y0.dtype)).eps)
+    if eps > 1e-4:
+        raise InputError("y0", f"{y0.dtype} is too coarse for error control and times.", "Give float32 or float64.")
+    single = eps > 1e-10
     rtol = options.rtol if options.rtol is not None else (1e-4 if single else 1e-6)
     atol = options.atol if options.atol is not None else (1e-6 if single else 1e-8)
     if isinstance(atol, int | float | np.number) or hasattr(atol, "aval"):

@@ -37,7 +37,8 @@ def start(plan: Plan, system: Any, inputs: Inputs, value: Any) -> State:
     if plan.happens:
         marks = tuple(b.boolean(False) for _ in range(len(plan.directions) + plan.n_doses))
         happenings = b.buffer(plan.max_events, (m.t, b.zeros_like(m.y), marks))
-    return State(m, system.params, zero, saves, saved, tuple(zero for _ in plan.directions), happenings, zero)
+    counts = tuple(zero for _ in plan.directions)
+    return State(m, system.params, zero, saves, saved, counts, happenings, zero, m.t, zero)
 
 
 def _dose_at_start(plan: Plan, b: Any, inputs: Inputs) -> Any:

@@ -129,7 +129,10 @@ class March(NamedTuple):
 
 
 class State(NamedTuple):
-    """All of a solve: the march, what was saved, what happened."""
+    """All of a solve: the march, what was saved, what happened.
+
+    `last` is the time of the last effect of an event, `crowded` how many came within rounding of the one before.
+    """
 
     march: March
     params: Any
@@ -139,3 +142,5 @@ class State(NamedTuple):
     counts: Any
     happened: Any
     happenings: Any
+    last: Any
+    crowded: Any

@@ -50,6 +50,8 @@ class Stepper(Algorithm):
     Fields that hold functions ``(t, y, params)`` of the user are named in `user_functions`; the step calls them as
     ``system.functions[name](t, y, system.params)``, so that they are seen as f is: on any backend, never stale.
 
+    A method for second-order problems whose acceleration must not depend on the velocity says so by `velocity_free`.
+
     Times and step sizes (`t`, `dt`) are scalars of the control plane: use Python's arithmetic on them, and no
     ``if``. States are arrays of the data plane: combine them by `System.combine`.
     """
@@ -60,6 +62,7 @@ class Stepper(Algorithm):
     dense_order: int = 3
     adaptive: bool = False
     user_functions: ClassVar[tuple[str, ...]] = ()
+    velocity_free: ClassVar[bool] = False
 
     def start(self, system, t, y) -> Any:
         """Prepare the cache for a first step from `y` at `t`; by default the derivative there."""

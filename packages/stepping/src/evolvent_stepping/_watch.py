@@ -78,7 +78,11 @@ class Watch:
         self.called = accepted
         run = self.run
         y = run.model.packing.unpack(self.backend, state.march.y)
-        return not self.on_step(self.backend.time(state.march.t, state.march.y), y)
+        try:
+            return not self.on_step(self.backend.time(state.march.t, state.march.y), y)
+        except Exception as error:
+            error.__dict__.setdefault("evolvent_function", "on_step")
+            raise
 
     def _show(self, state: State, bar: Any) -> None:
         done = 1.0 - self.backend.most(
@@ -107,7 +111,8 @@ class Watch:
         whole = next((carry for carry in reached if isinstance(carry, State)), state)
         state = whole if march is None or whole is None else whole._replace(march=march)
         foreseen = isinstance(error, KeyboardInterrupt) or hasattr(error, "evolvent_function")
-        if state is None or not foreseen or (isinstance(error, InputError) and int(state.march.accepted) == 0):
+        at_start = state is None or self.backend.most(state.march.accepted) == 0
+        if state is None or not foreseen or (isinstance(error, InputError) and at_start):
             raise error
         self.error = error
         self.stopped = Status.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Status.USER_ERROR

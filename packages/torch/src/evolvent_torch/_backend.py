@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
@@ -12,6 +13,14 @@ from evolvent.trees import tree_map
 
 from ._sums import WeightedSums
 from ._transforms import is_batched, transforming
+
+
+def _references(x: Any) -> int:
+    return sys.getrefcount(x)
+
+
+# How many references a function's argument has that nobody else holds.
+_OWN = _references(torch.empty(0))
 
 
 class TorchBackend(EagerBackend):
@@ -127,6 +136,20 @@ class TorchBackend(EagerBackend):
         if isinstance(t, torch.Tensor):
             return t.to(dtype)
         return torch.full((), float(t), dtype=dtype, device=self.device)
+
+    def asked(self, function, y, *arguments):
+        # Tensors made in inference mode don't count what is written to them.
+        version = None if y.is_inference() else y._version
+        value = self._own(function(*arguments))
+        if version is not None and y._version != version:
+            raise InputError("f", "changes its y in place.", "Return new tensors, and clone what is to be changed.")
+        return value
+
+    def _own(self, value):
+        """The value, copied if somebody else may still write to it: a function may return one buffer ever again."""
+        if type(value) is torch.Tensor and (sys.getrefcount(value) > _OWN or value._is_view()):
+            return value.clone()
+        return value
 
     def as_state(self, value, like, what):
         if isinstance(value, torch.Tensor) and value.shape == like.shape and value.dtype == like.dtype:
