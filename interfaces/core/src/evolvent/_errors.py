@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 
-class _Picklable(Exception):
+class _Picklable:
     """Lets an exception pass between processes, whatever its constructor takes."""
 
     def __reduce__(self):
@@ -64,5 +64,13 @@ class SolveError(_Picklable, RuntimeError):
         self.status = solution.status
 
 
-class SolveInterrupted(SolveError, KeyboardInterrupt):
-    """Ctrl-C during a solve; `solution` holds all that was computed."""
+class SolveInterrupted(_Picklable, KeyboardInterrupt):
+    """Ctrl-C during a solve; `solution` holds all that was computed.
+
+    It is no `Exception`, nor a `SolveError`: a sweep that catches those and goes on is still ended by Ctrl-C.
+    """
+
+    def __init__(self, message: str, solution):
+        super().__init__(message)
+        self.solution = solution
+        self.status = solution.status
