@@ -68,7 +68,7 @@ class Run:
         self.functions = self.model.functions(options.save, stepper)
         for name, function in ({} if single is None else single.functions(options.save, stepper)).items():
             self.functions[name].single = function
-        if stepper.velocity_free and not backend.traced:
+        if stepper.velocity_free and not (backend.traced or backend.lanes):
             self.model.require_velocity_free(stepper)
         self.keep = keep
         self._programs: dict[str, Any] = {}

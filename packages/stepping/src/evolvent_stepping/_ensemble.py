@@ -33,6 +33,8 @@ def solve_ensemble(problem: Any, stepper: Any, backend: Any, options: Options) -
         # Every step's stages, of every trajectory: only where they are asked for.
         options = replace(options, dense=False)
     _check_saves(problem, backend, options)
+    if stepper.velocity_free and not backend.traced:
+        Model(member_problem(problem, 0), backend).require_velocity_free(stepper)
     began = time.perf_counter()
     batch = by_vmap if hasattr(backend, "vmap") else in_lanes
     run, state, points, counts = batch(problem, stepper, backend, options)

@@ -108,8 +108,6 @@ class Model:
     def require_velocity_free(self, stepper: Any) -> None:
         """Refuse an acceleration that changes with the velocity, for a method that would silently be wrong then."""
         b, problem = self.backend, self.problem
-        if b.lanes:
-            return
         t = b.time(b.real(problem.t_span[0]), self.y0)
         q, v = self.packing.unpack(b, self.y0)
         params = self.params(self.params0)
