@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import optree
 
-from ._trees import flatten
+from ._trees import NAMESPACE, flatten
 
 
 def to_numpy(x: Any) -> np.ndarray:
@@ -19,38 +20,120 @@ def to_numpy(x: Any) -> np.ndarray:
 
 def plot_solution(solution: Any, ax: Any = None, **style: Any) -> Any:
     """Draw every component of a solution against time."""
+    ax = _axes() if ax is None else ax
+    t, curves = _sampled(solution)
+    for label, values in zip(_labels(solution.y, solution.problem), curves, strict=True):
+        ax.plot(t, values, label=label, **style)
+    return _dressed(ax)
+
+
+def plot_ensemble(solution: Any, ax: Any = None, **style: Any) -> Any:
+    """Draw every component of every trajectory, one colour a component."""
+    ax = _axes() if ax is None else ax
+    style = {"linewidth": 0.8, "alpha": 0.7 if len(solution) <= 10 else 0.3} | style
+    labels = _labels(solution.y, getattr(solution.problem, "problem", None), lead=2)
+    colours: list[Any] = []
+    for i, (t, curves) in enumerate(_trajectories(solution)):
+        for number, values in enumerate(curves):
+            own = {"color": colours[number]} if i else {"label": labels[number]}
+            (line,) = ax.plot(t, values, **own | style)
+            if not i:
+                colours.append(line.get_color())
+    return _dressed(ax)
+
+
+def _axes() -> Any:
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError("solution.plot() needs matplotlib: pip install matplotlib") from error
-    if ax is None:
-        _, ax = plt.subplots(layout="constrained")
-    t, y = to_numpy(solution.t), solution.y
-    if getattr(solution.interpolation, "continuous", False) and t.size > 1:
-        t, y = _fine(solution, t)
-    for name, values in _components(y):
-        kind = [("Re ", np.real(values)), ("Im ", np.imag(values))] if np.iscomplexobj(values) else [("", values)]
-        for prefix, part in kind:
-            ax.plot(t, part, label=f"{prefix}{name}", **style)
+    return plt.subplots(layout="constrained")[1]
+
+
+def _dressed(ax: Any) -> Any:
     ax.set_xlabel("t")
-    if 1 < len(ax.lines) <= 12:
-        ax.legend()
+    if 1 < len(ax.get_legend_handles_labels()[1]) <= 12:
+        for handle in ax.legend().legend_handles:
+            handle.set(alpha=1.0, linewidth=max(1.5, handle.get_linewidth()))
     return ax
 
 
-def _fine(solution: Any, t: np.ndarray) -> tuple[np.ndarray, Any]:
-    """Sample each step ten times; where the state jumps, both sides are among the saved points."""
-    jumps = np.flatnonzero(np.diff(t) == 0.0)
-    if jumps.size:
-        return t, solution.y
-    fine = np.interp(np.arange(10 * (t.size - 1) + 1) / 10.0, np.arange(t.size), t)
-    return fine, solution(fine)
+def _trajectories(solution: Any):
+    """The times and curves of each trajectory, without what fills up the shorter ones."""
+    if len(solution) and _is_continuous(solution[0]):
+        for i in range(len(solution)):
+            yield _sampled(solution[i])
+        return
+    times, counts = to_numpy(solution.t), to_numpy(solution.counts)
+    leaves = [to_numpy(leaf) for leaf in flatten(solution.y)[0]]
+    for i, count in enumerate(counts):
+        yield times[i, :count], _curves([leaf[i, :count] for leaf in leaves])
 
 
-def _components(y: Any):
-    leaves, _ = flatten(y)
-    for number, leaf in enumerate(leaves):
+def _is_continuous(solution: Any) -> bool:
+    return getattr(solution.interpolation, "continuous", False)
+
+
+def _sampled(solution: Any) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The curves of a solution; where the steps were kept each is sampled inside, and its ends are the saved points.
+
+    So where the state jumps, at two equal times, a curve is drawn to the state before the jump and goes on behind it.
+    """
+    t, saved = to_numpy(solution.t), _curves(flatten(solution.y)[0])
+    if not _is_continuous(solution) or t.size < 2:
+        return t, saved
+    # Twenty to a step draws the bend of a step that spans the picture; of thousands of steps none does.
+    samples = min(20, max(2, 8000 // (t.size - 1)))
+    number = np.arange(samples * (t.size - 1) + 1)
+    is_saved = number % samples == 0
+    in_jump = np.append(np.repeat(np.diff(t) == 0.0, samples), False) & ~is_saved
+    fine = np.interp(number / samples, np.arange(t.size), t)[~in_jump]
+    inside = ~is_saved[~in_jump]
+    if not inside.any():
+        return t, saved
+    curves = []
+    for own, between in zip(saved, _curves(flatten(solution(fine[inside]))[0]), strict=True):
+        curve = np.empty(fine.shape, dtype=own.dtype)
+        curve[inside], curve[~inside] = between, own
+        curves.append(curve)
+    return fine, curves
+
+
+def _curves(leaves: list[Any]) -> list[np.ndarray]:
+    """The real components of leaves whose first axis is time, one after the other."""
+    curves = []
+    for leaf in leaves:
         values = to_numpy(leaf)
-        columns = values.reshape(values.shape[0], -1)
-        for i in range(columns.shape[1]):
-            yield f"y[{i}]" if len(leaves) == 1 else f"y[{number}][{i}]", columns[:, i]
+        for column in values.reshape(values.shape[0], -1).T:
+            curves += [column.real, column.imag] if np.iscomplexobj(column) else [column]
+    return curves
+
+
+def _labels(y: Any, problem: Any, lead: int = 1) -> list[str]:
+    """Name the real components as `_curves` lists them; `lead` axes of each leaf are no part of the state."""
+    leaves, _ = flatten(y)
+    names = [_name(accessor) for accessor in optree.tree_accessors(y, namespace=NAMESPACE)]
+    if _is_motion(leaves, problem, lead):
+        names = ["q", "v"]
+    labels = []
+    for name, leaf in zip(names, leaves, strict=True):
+        shape = tuple(leaf.shape)[lead:]
+        own = [name + (f"[{', '.join(map(str, index))}]" if index else "") for index in np.ndindex(*shape)]
+        is_complex = "complex" in str(leaf.dtype)
+        labels += [prefix + label for label in own for prefix in (("Re ", "Im ") if is_complex else ("",))]
+    return labels
+
+
+def _is_motion(leaves: list[Any], problem: Any, lead: int) -> bool:
+    """Whether these are the positions and velocities of a second-order problem (and not what ``save=`` made)."""
+    shape = np.shape(getattr(problem, "q0", ()))
+    return hasattr(problem, "q0") and [tuple(leaf.shape)[lead:] for leaf in leaves] == [shape, shape]
+
+
+def _name(accessor: Any) -> str:
+    """Write the place of a leaf as its user would: ``S``, ``cell.a``, ``y[0]``."""
+    name = ""
+    for entry in accessor:
+        key = entry.field if isinstance(entry, optree.NamedTupleEntry) else entry.entry
+        name += f".{key}" if isinstance(key, str) else f"[{key!r}]" if name else f"y[{key!r}]"
+    return name.removeprefix(".") or "y"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -124,6 +125,8 @@ class Solution:
     def plot(self, ax: Any = None, **style: Any) -> Any:
         """Draw every component against time with matplotlib, smoothly where the steps were kept.
 
+        Components of a nested state are labelled by their names.
+
         Parameters
         ----------
         ax : matplotlib Axes, optional
@@ -177,3 +180,34 @@ class EnsembleSolution:
     def success(self) -> bool:
         """Whether every trajectory did what was asked."""
         return all(Status(int(s)).ok for s in self.status)
+
+    def plot(self, ax: Any = None, **style: Any) -> Any:
+        """Draw every trajectory's components against time with matplotlib, one colour a component.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure otherwise.
+        **style
+            Passed to ``Axes.plot``.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from ._plot import plot_ensemble
+
+        return plot_ensemble(self, ax, **style)
+
+    def __repr__(self) -> str:
+        name = self.algorithm.name if self.algorithm is not None else "?"
+        try:
+            ended = Counter(Status(int(s)).name for s in self.status)
+            status = ", ".join(f"{count} {name}" for name, count in ended.items())
+        except TypeError:
+            status = "traced"
+        trajectories, times = self.t.shape[:2]
+        return (
+            f"EnsembleSolution({name}, {trajectories} trajectories: {status}, {times} times, "
+            f"{self.stats.n_steps} steps, {self.stats.backend})"
+        )
