@@ -266,6 +266,5 @@ def test_unknown_algorithms():
 
 
 def test_one_argument_too_many():
-    """`f` of two arguments is the user's mistake: the error is Python's own, with f's name in it."""
-    with pytest.raises((TypeError, ev.SolveError), match="takes 2 positional arguments but 3 were given"):
-        ev.solve(problem(f=lambda t, y: -y), "Tsit5")
+    """A function that takes other arguments is refused with its signature, before it is called."""
+    error_of(r"^f: must take \(t, y, params\), but its signature is \(t, y\)\.$", f=lambda t, y: -y)

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ._errors import InputError
+
+
+def check_arity(name: str, function: Callable[..., Any], arguments: str) -> None:
+    """Refuse a function that can't take `arguments`, such as "t, y, params", by position.
+
+    What has no signature (some functions written in C) shows itself when it is called.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*arguments.split(", "))
+    except TypeError:
+        names = str(signature.replace(return_annotation=inspect.Signature.empty))
+        raise InputError(name, f"must take ({arguments}), but its signature is {names}.") from None
 
 
 @dataclass(frozen=True)
@@ -60,6 +77,9 @@ class Event:
             )
         if self.effect is not None and not callable(self.effect):
             raise InputError("effect", f"an event's effect must be a function (t, y, params), got {self.effect!r}.")
+        check_arity("condition", self.condition, "t, y, params")
+        if self.effect is not None:
+            check_arity("effect", self.effect, "t, y, params")
         if self.direction not in (-1, 0, 1):
             raise InputError("direction", f"must be -1, 0 or 1, got {self.direction!r}.")
         if int(self.terminal) < 0:
@@ -87,6 +107,7 @@ class Dose:
     def __post_init__(self) -> None:
         if not callable(self.effect):
             raise InputError("effect", f"a dose's effect must be a function (t, y, params), got {self.effect!r}.")
+        check_arity("effect", self.effect, "t, y, params")
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ._errors import InputError
-from ._events import Dose, Event, NonNegative
-from ._trees import flatten
+from ._events import Dose, Event, NonNegative, check_arity
+from ._trees import flatten, is_nested
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +79,7 @@ class ODEProblem(Problem):
     def __post_init__(self) -> None:
         if not callable(self.f):
             raise InputError("f", f"must be a function (t, y, params), got {self.f!r}.")
+        check_arity("f", self.f, "t, y, params")
         _check_state("y0", self.y0)
         _check_span(self)
         _check_events(self)
@@ -127,6 +128,7 @@ class SecondOrderODEProblem(Problem):
     def __post_init__(self) -> None:
         if not callable(self.a):
             raise InputError("a", f"must be a function (t, q, v, params), got {self.a!r}.")
+        check_arity("a", self.a, "t, q, v, params")
         _check_state("q0", self.q0)
         _check_state("v0", self.v0)
         if np.shape(self.q0) != np.shape(self.v0):
@@ -184,6 +186,8 @@ class EnsembleProblem(Problem):
         if self.t_span is not None:
             _check_span(self)
             object.__setattr__(self, "t_span", tuple(self.t_span))
+        if self.y0 is not None:
+            _check_rows(self.problem, self.y0)
         if (
             self.params is not None
             and flatten(self.params, lists=False)[1] != flatten(self.problem.params, lists=False)[1]
@@ -236,21 +240,66 @@ def _check_state(name: str, value: Any) -> None:
                 raise InputError(name, f"has NaN or infinite entries: {value!r}.", "Give finite initial values.")
 
 
+def _check_rows(problem: Any, y0: Any) -> None:
+    """Look whether each leaf of an ensemble's y0 is the member's with one axis more in front."""
+    rows, given = flatten(y0, lists=False)
+    if isinstance(problem, SecondOrderODEProblem) or is_nested(problem.state0):
+        own, structure = flatten(problem.state0, lists=False)
+        if given != structure:
+            raise InputError("y0", f"must have the structure of the problem's y0, {structure}, got {given}.")
+        pairs = [(f"leaf {i} " if len(own) > 1 else "", *pair) for i, pair in enumerate(zip(own, rows, strict=True))]
+    elif len(rows) == 1 and rows[0] is y0:
+        pairs = [("", problem.state0, y0)]
+    else:
+        raise InputError("y0", f"must be one array (trajectories, ...) of the members' y0, got {y0!r}.")
+    for which, one, many in pairs:
+        try:
+            needed, shape = tuple(np.shape(one)), tuple(np.shape(many))
+        except ValueError:
+            raise InputError("y0", f"{which}can't be made an array: {many!r}.") from None
+        if not shape:
+            raise InputError("y0", f"each leaf needs an axis of trajectories in front, got {many!r}.")
+        if shape[1:] != needed:
+            wanted = ", ".join(map(str, ("trajectories", *needed))) + ("" if needed else ",")
+            raise InputError("y0", f"{which}has shape {shape} where ({wanted}) is needed.")
+
+
 def _check_span(problem: Any) -> None:
     try:
         t0, t1 = problem.t_span
     except (TypeError, ValueError):
-        raise InputError("t_span", f"must be a pair (start, end), got {problem.t_span!r}.") from None
+        advice = "For spans that differ give (starts, ends)." if isinstance(problem, EnsembleProblem) else ""
+        raise InputError("t_span", f"must be a pair (start, end), got {problem.t_span!r}.", advice) from None
     for t in (t0, t1):
+        if isinstance(t, tuple):
+            raise InputError("t_span", f"give (starts, ends), not pairs (start, end), got {problem.t_span!r}.")
         if isinstance(t, str | complex) or t is None:
             raise InputError("t_span", f"must hold two real numbers, got {problem.t_span!r}.")
-    if all(isinstance(t, int | float | list | np.generic | np.ndarray) for t in (t0, t1)):
-        if not (np.all(np.isfinite(t0)) and np.all(np.isfinite(t1))):
-            raise InputError(
-                "t_span", f"must be finite, got {problem.t_span!r}.", "A terminal Event ends a solve early."
-            )
-        if np.any(np.equal(t0, t1)):
-            raise InputError("t_span", f"has zero length: {problem.t_span!r}.")
+    starts, ends = _on_host(t0), _on_host(t1)
+    if starts is None or ends is None:
+        return
+    if not (np.all(np.isfinite(starts)) and np.all(np.isfinite(ends))):
+        raise InputError("t_span", f"must be finite, got {problem.t_span!r}.", "A terminal Event ends a solve early.")
+    if starts.shape and ends.shape and starts.shape != ends.shape:
+        raise InputError("t_span", f"has {starts.shape} starts and {ends.shape} ends.", "Give as many of both.")
+    if np.any(starts == ends):
+        where = np.flatnonzero(np.equal(*np.broadcast_arrays(starts, ends)))
+        of = f" for trajectory {where[0]}" if starts.shape or ends.shape else ""
+        raise InputError("t_span", f"has zero length{of}: {problem.t_span!r}.")
+
+
+def _on_host(t: Any) -> np.ndarray | None:
+    """Times as NumPy sees them; None for a tracer and what else has no values yet."""
+    ours = isinstance(t, int | float | list | np.generic | np.ndarray)
+    try:
+        times = np.asarray(t)
+    except Exception:
+        times = np.asarray(None)
+    if times.dtype.kind in "biuf":
+        return times
+    if ours:
+        raise InputError("t_span", f"must hold real numbers, got {t!r}.")
+    return None
 
 
 def _check_events(problem: Any) -> None:
@@ -261,8 +310,14 @@ def _check_events(problem: Any) -> None:
         raise InputError("events", f"must be a sequence of ev.Event and ev.Dose, got {events!r}.")
     else:
         object.__setattr__(problem, "events", tuple(events))
+    names = [event.name for event in problem.events if event.name is not None]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError("events", f"{names.count(name)} of them are named {name!r}.", "Give each its own name.")
 
 
 def _check_domain(domain: Any) -> None:
     if domain is not None and not isinstance(domain, NonNegative) and not callable(domain):
         raise InputError("domain", f"must be ev.NonNegative or a function (t, y, params), got {domain!r}.")
+    if callable(domain):
+        check_arity("domain", domain, "t, y, params")
