@@ -12,14 +12,14 @@ torch = pytest.importorskip("torch")
 
 @pytest.mark.parametrize("make", [np.asarray, torch.asarray], ids=["numpy", "torch"])
 def test_f_that_changes_its_state_in_place(make):
-    """f may not write to its y: the error says so, and the user's y0 is as it was."""
+    """A function f may not write to its y: the error says so, and the user's y0 is as it was."""
 
     def f(t, y, p):
         y *= -1.0
         return y
 
     y0 = make([1.0])
-    with pytest.raises((ev.SolveError, ev.InputError), match="read-only|changes its y in place"):
+    with pytest.raises((ev.SolveError, ev.InputError), match=r"read-only|changes its y in place"):
         ev.solve(ev.ODEProblem(f, y0, (0.0, 1.0)), "Tsit5")
     if make is np.asarray:
         assert y0[0] == 1.0

@@ -11,7 +11,7 @@ from ._events import at_crossing, first_crossing, numbers, signs_at
 from ._march import record_step
 from ._state import Inputs, Plan, State
 
-CROWD = 4  # effects in a row, each almost at the time of the one before, after which time no longer passes
+CROWD = 3  # effects in a row, each almost at the time of the one before, after which time no longer passes
 
 
 def jump(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any) -> State:
