@@ -153,6 +153,73 @@ def test_the_failure_reaches_whoever_needed_the_plugin(install):
         ev.solve(Riddle())
 
 
+def test_a_chooser_that_raises_is_not_one_that_failed_to_load(install):
+    """Where no other plugin proposes anything, the error says which plugin raised what."""
+    hooks = """
+        from evolvent import hookimpl
+
+        @hookimpl
+        def evolvent_choose(problem):
+            raise ValueError("bad advice")
+    """
+    install("bad-advice", "[evolvent]\nadvice = advice_hooks\n", advice_hooks=hooks)
+
+    class Riddle(ev.Problem):
+        pass
+
+    with pytest.raises(ev.PluginError, match=r"The plugin advice raised ValueError\('bad advice'\)") as caught:
+        ev.solve(Riddle())
+    assert "failed to load" not in str(caught.value)
+
+
+@pytest.mark.parametrize("verb", [ev.solve, ev.init, ev.compile, ev.explain])
+@pytest.mark.parametrize("given", [None, lambda t, y, p: y, ev.ODEProblem, 3.0])
+def test_what_is_no_problem(verb, given):
+    """The error says what was given, with and without an algorithm."""
+    with pytest.raises(ev.InputError, match=r"^problem: must be a problem such as ev\.ODEProblem, got "):
+        verb(given)
+    if verb is not ev.explain:
+        with pytest.raises(ev.InputError, match=r"^problem: must be a problem such as ev\.ODEProblem, got "):
+            verb(given, "Tsit5")
+
+
+def test_a_problem_type_of_a_plugin(install):
+    """What a plugin solves need not be a Problem of the core's: its chooser or its algorithm knows it."""
+    hooks = """
+        from evolvent import hookimpl
+
+        @hookimpl
+        def evolvent_choose(problem):
+            from riddles import Riddle, Sphinx
+            if isinstance(problem, Riddle):
+                return 1.0, Sphinx(), "who else"
+    """
+    code = """
+        import evolvent as ev
+
+        class Riddle:
+            pass
+
+        class Sphinx(ev.Algorithm):
+            problem_types = (Riddle,)
+            def solve(self, problem, *, backend, **options):
+                return ev.Solution(t=[0.0], y=[1.0], status=ev.Status.SUCCESS, stats=ev.Stats(), algorithm=self)
+    """
+    entry_points = "[evolvent]\nriddles = riddle_hooks\n[evolvent.algorithms]\nSphinx = riddles:Sphinx\n"
+    install("riddles", entry_points, riddles=code, riddle_hooks=hooks)
+    riddle = ev.load_algorithm("Sphinx").problem_types[0]()
+    assert ev.solve(riddle).success
+    assert ev.solve(riddle, "Sphinx").success
+    with pytest.raises(ev.InputError, match=r"^problem: must be a problem such as"):
+        ev.solve(riddle, "Tsit5")
+
+
+def test_an_ensemble_is_not_stepped_by_hand(problem):
+    """ev.init says so, and what to do."""
+    with pytest.raises(ev.InputError, match=r"^problem: an ensemble is not stepped by hand\. Step its member"):
+        ev.init(ev.EnsembleProblem(problem, y0=[[1.0], [2.0]]), "Tsit5")
+
+
 def test_two_hook_modules_with_one_name(install):
     """The second of two plugins of one name is reported with both packages' names."""
     install("one", "[evolvent]\nhooks = one_hooks\n", one_hooks="")

@@ -37,10 +37,14 @@ _SYNONYMS = {
 
 
 class Failure(NamedTuple):
-    """A plugin that could not be loaded, and why."""
+    """A plugin that could not be loaded, or a hook of it that raised, and why."""
 
     plugin: str
     reason: str
+    what: str = "failed to load:"
+
+    def __str__(self) -> str:
+        return f"The plugin {self.plugin} {self.what} {self.reason}"
 
 
 def _distribution(entry: EntryPoint) -> str:
@@ -133,5 +137,5 @@ def hook_results(name: str, **arguments: Any) -> tuple[list[Any], list[Failure]]
             given = {key: arguments[key] for key in implementation.argnames}
             results.append(implementation.function(**given))
         except Exception as error:
-            broken.append(Failure(implementation.plugin_name, repr(error)))
+            broken.append(Failure(implementation.plugin_name, repr(error), "raised"))
     return results, broken

@@ -7,7 +7,7 @@ from typing import Any
 from ._algorithm import Algorithm
 from ._backend import choose_backend
 from ._errors import InputError, PluginError
-from ._problem import EnsembleProblem
+from ._problem import EnsembleProblem, Problem
 from ._registry import hook_results, load_algorithm
 
 
@@ -62,6 +62,12 @@ def init(problem: Any, algorithm: Any = None, *, backend: str | None = None, **o
     >>> integrator.t
     0.5
     """
+    if isinstance(problem, EnsembleProblem):
+        raise InputError(
+            "problem",
+            "an ensemble is not stepped by hand.",
+            "Step its member problem, or solve the ensemble with ev.solve.",
+        )
     algorithm, runs = _resolve(problem, algorithm, backend, options)
     return algorithm.init(problem, backend=runs, **options)
 
@@ -97,6 +103,8 @@ def explain(problem: Any, *, backend: str | None = None, **options: Any) -> str:
 
 
 def _backend_of(problem: Any, name: str | None) -> Any:
+    if isinstance(problem, type):
+        raise _no_problem(problem)
     if isinstance(problem, EnsembleProblem):
         inner = problem.problem
         return choose_backend(name, inner.state0, inner.params, problem.y0, problem.params)
@@ -121,6 +129,8 @@ def _resolve(problem: Any, algorithm: Any, backend: str | None, options: dict[st
         raise InputError("algorithm", f"must be an algorithm, its name or None, got {algorithm!r}.")
     inner = problem.problem if isinstance(problem, EnsembleProblem) else problem
     if not isinstance(inner, algorithm.problem_types):
+        if not isinstance(inner, Problem):
+            raise _no_problem(inner)
         accepted = ", ".join(type_.__name__ for type_ in algorithm.problem_types)
         raise InputError(
             "algorithm",
@@ -135,6 +145,13 @@ def _proposals(problem: Any, options: dict[str, Any], backend: Any) -> list[tupl
     results, failures = hook_results("evolvent_choose", problem=inner, options=options, backend=backend)
     offers = sorted((r for r in results if r is not None), key=lambda offer: -offer[0])
     if not offers:
-        broken = "".join(f" The plugin {f.plugin} failed to load: {f.reason}." for f in failures)
+        broken = "".join(f" {failure}." for failure in failures)
+        if not isinstance(inner, Problem):
+            raise _no_problem(inner, broken.strip())
         raise PluginError(f"no installed plugin solves a {type(inner).__name__}.{broken} Try: pip install evolvent-ode")
     return offers
+
+
+def _no_problem(given: Any, advice: str = "") -> InputError:
+    """Say what is missing where neither an algorithm nor a chooser knows the type of what was given."""
+    return InputError("problem", f"must be a problem such as ev.ODEProblem, got {given!r}.", advice)
