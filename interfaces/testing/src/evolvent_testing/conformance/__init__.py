@@ -28,10 +28,13 @@ class AlgorithmConformance(Value, Accuracy, Saving, Arrays, Derivatives, Failure
     order_tolerance : float
         How far the measured order may lie below the claimed one.
     order_excess : float
-        How far it may lie above. Some methods of high order have a leading error term too small to be seen
-        among double precision's rounding errors, and look better than they are: say so where you raise it.
+        How far it may lie above: a method with a leading error term too small to be seen among double
+        precision's rounding errors looks better than it is. Say so where you raise it.
     tolerance_factor : float
         How many times the tolerance the error at the end may be, on easy problems.
+    rounding_factor : float
+        How many times more than usual single precision may disagree between array libraries: large coefficients
+        of opposite signs amplify rounding errors.
     complex_state : bool
         Whether the method takes complex states.
     """

@@ -64,7 +64,9 @@ class Accuracy(Setting):
             span = given.t_span[1] - given.t_span[0]
             for tolerance, error in zip(tolerances, errors, strict=True):
                 assert error <= self.tolerance_factor * tolerance * max(1.0, span), f"{given.name}: {errors}"
-            assert errors[-1] <= 0.3 * errors[0], f"{given.name}: {errors} at tolerances {tolerances}"
+            # An error that is within the tightest tolerance all along need not fall.
+            enough = max(0.3 * errors[0], tolerances[-1])
+            assert errors[-1] <= enough, f"{given.name}: {errors} at tolerances {tolerances}"
 
     def test_events_are_found_when_they_happen(self):
         """The bounces of a ball are found at their times, and the solve goes on from their effects."""
