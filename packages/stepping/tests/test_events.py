@@ -120,10 +120,11 @@ def test_many_bounces_at_their_exact_times(xp, double):
 
 
 def test_infinitely_many_bounces():
-    """Zeno's ball: all bounces that are apart by more than rounding in time are found, and the solve does not hang."""
+    """Zeno's ball: all bounces that are apart by more than rounding in time are found, and the end of time is told."""
     bounce = ev.Event(lambda t, y, p: y[0], lambda t, y, p: [0.0, -0.5 * y[1]], direction=-1)
     problem = ev.ODEProblem(ball, [1.0, 0.0], (0.0, 10.0), events=[bounce])
-    solution = ev.solve(problem, "Tsit5", max_steps=2000)
+    solution = ev.solve(problem, "Tsit5", throw=False)
+    assert solution.status is ev.Status.EVENTS_ACCUMULATE
     assert_allclose(solution.events[0].t[:36], bounces(36, 0.5), rtol=1e-12)
     at_rest = ev.Event(lambda t, y, p: y[0] ** 2 + y[1] ** 2 - 1e-12, terminal=True)
     ended = ev.solve(problem.replace(events=[bounce, at_rest]), "Tsit5")
