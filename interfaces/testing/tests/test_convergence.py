@@ -37,9 +37,7 @@ def test_too_few_errors_show_no_order():
     assert math.isnan(fit([0.1, 0.05], [1e-3, 1e-4], 1e-13, "short").order)
 
 
-@pytest.mark.parametrize(
-    "algorithm", [Midpoint(), RK4(), Tsit5(), DOP853(), Yoshida6()], ids=lambda one: one.name
-)
+@pytest.mark.parametrize("algorithm", [Midpoint(), RK4(), Tsit5(), DOP853(), Yoshida6()], ids=lambda one: one.name)
 @pytest.mark.parametrize("dense", [False, True], ids=["end", "dense"])
 def test_order_of_known_methods(algorithm, dense):
     """Methods of known order show it, at the end and between the steps."""

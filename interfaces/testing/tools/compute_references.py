@@ -81,9 +81,7 @@ def integrate(f, y, t_span, number, tolerance, columns):
 
 def reference(name, make):
     """Compute a final state in two ways; return it with the number of digits on which they agree."""
-    number, tolerance, columns = (
-        (np.longdouble, 3e-18, 9) if name not in MAGNIFYING else (mpmath.mpf, 1e-24, 12)
-    )
+    number, tolerance, columns = (np.longdouble, 3e-18, 9) if name not in MAGNIFYING else (mpmath.mpf, 1e-24, 12)
     given = make(xp, dtype=np.float64 if number is mpmath.mpf else np.longdouble)
     f, y0 = first_order(given, number)
     fine = integrate(f, y0, given.t_span, number, tolerance, columns)

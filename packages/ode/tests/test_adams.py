@@ -19,9 +19,7 @@ def xp(request):
 def logistic(xp, t_span=(0.0, 5.0)):
     """Growth to saturation with a periodic rate, whose solution is known."""
     y0 = xp.asarray(solved(t_span[0]))
-    return ev.ODEProblem(
-        lambda t, y, p: y * (1.0 - y) * (1.0 + float(np.cos(float(t)))), y0=y0, t_span=t_span
-    )
+    return ev.ODEProblem(lambda t, y, p: y * (1.0 - y) * (1.0 + float(np.cos(float(t)))), y0=y0, t_span=t_span)
 
 
 def solved(t):
@@ -166,9 +164,7 @@ def test_order_rises_with_the_tolerance():
     orders = []
     for tolerance in (1e-3, 1e-6, 1e-11):
         integrator_orders = []
-        system = System(
-            ev.EagerBackend(np), {"f": lambda t, y, p: np.stack([y[1], -y[0]])}, (), tolerance, tolerance
-        )
+        system = System(ev.EagerBackend(np), {"f": lambda t, y, p: np.stack([y[1], -y[0]])}, (), tolerance, tolerance)
         stepper, y, t, dt = VCABM(), np.array([1.0, 0.0]), 0.0, 1e-3
         cache = stepper.start(system, t, y)
         for _ in range(150):
@@ -204,15 +200,11 @@ def test_backward_in_time_returns_to_the_start():
     np.testing.assert_allclose(solution.y[-1], solved(0.0), rtol=0, atol=1e-7)
 
 
-@pytest.mark.parametrize(
-    ("dtype", "bound"), [(np.float32, 1e-4), (np.complex128, 1e-6), (np.complex64, 1e-4)]
-)
+@pytest.mark.parametrize(("dtype", "bound"), [(np.float32, 1e-4), (np.complex128, 1e-6), (np.complex64, 1e-4)])
 def test_precision_and_kind_of_the_state_are_kept(dtype, bound):
     """Single precision and complex states are solved as what they are."""
     rate = -1.0 if np.dtype(dtype).kind == "f" else -0.5 + 2.0j
-    problem = ev.ODEProblem(
-        lambda t, y, p: dtype(rate) * y, y0=np.array([1.0, 2.0], dtype=dtype), t_span=(0.0, 2.0)
-    )
+    problem = ev.ODEProblem(lambda t, y, p: dtype(rate) * y, y0=np.array([1.0, 2.0], dtype=dtype), t_span=(0.0, 2.0))
     solution = solve(problem, bound / 10, saveat="end")
     assert solution.y.dtype == dtype
     np.testing.assert_allclose(solution.y[-1], np.array([1.0, 2.0]) * np.exp(2 * rate), rtol=0, atol=bound)
@@ -232,9 +224,7 @@ def test_a_solve_can_be_compiled():
     jax = pytest.importorskip("jax")
 
     def end(rate):
-        problem = ev.ODEProblem(
-            lambda t, y, p: -p * y * y, y0=jax.numpy.ones(2), t_span=(0.0, 5.0), params=rate
-        )
+        problem = ev.ODEProblem(lambda t, y, p: -p * y * y, y0=jax.numpy.ones(2), t_span=(0.0, 5.0), params=rate)
         return ev.solve(problem, VCABM(), rtol=1e-4, atol=1e-4, saveat="end", max_steps=500).y[-1]
 
     np.testing.assert_allclose(np.asarray(jax.jit(end)(0.8)), 1.0 / 5.0, rtol=0, atol=1e-3)
@@ -242,9 +232,7 @@ def test_a_solve_can_be_compiled():
 
 def test_trajectories_of_an_ensemble_choose_their_own_orders():
     """Each trajectory of a batch has the steps that it has alone, and its bits don't depend on the others."""
-    problem = ev.ODEProblem(
-        lambda t, y, p: [y[1], -p * y[0]], y0=np.array([1.0, 0.0]), t_span=(0.0, 5.0), params=1.0
-    )
+    problem = ev.ODEProblem(lambda t, y, p: [y[1], -p * y[0]], y0=np.array([1.0, 0.0]), t_span=(0.0, 5.0), params=1.0)
     rates = np.array([0.5, 4.0, 60.0])
     batch = solve(ev.EnsembleProblem(problem, params=rates), 1e-7, saveat="end")
     for i, rate in enumerate(rates):

@@ -66,9 +66,7 @@ def fixed_steps(xp, method, t1, n):
 def test_positions_and_velocities_converge_with_the_claimed_order(xp, method):
     """Errors of fixed-step solutions of a nonlinear problem fall with the claimed power of the step."""
     few, many = STEPS[method]
-    errors = [
-        np.max(np.abs(state(fixed_steps(xp, method, 2.0, n).y)[:, -1] - exact(2.0))) for n in (few, many)
-    ]
+    errors = [np.max(np.abs(state(fixed_steps(xp, method, 2.0, n).y)[:, -1] - exact(2.0))) for n in (few, many)]
     assert np.log(errors[0] / errors[1]) / np.log(many / few) == pytest.approx(method.order, abs=0.2)
 
 
@@ -97,9 +95,7 @@ def test_dense_output_meets_both_ends_of_a_step(method):
 @pytest.mark.parametrize("tolerance", [1e-6, 1e-9])
 def test_adaptive_steps_keep_to_the_tolerance(xp, method, tolerance):
     """After an orbit the error is the tolerance, up to a factor of a few."""
-    solution = ev.solve(
-        kepler(xp, (0.0, 2 * np.pi)), method(), rtol=tolerance, atol=tolerance, backend="eager"
-    )
+    solution = ev.solve(kepler(xp, (0.0, 2 * np.pi)), method(), rtol=tolerance, atol=tolerance, backend="eager")
     assert np.max(np.abs(state(solution.y)[:, -1] - exact(2 * np.pi))) < 10 * tolerance
 
 
@@ -224,9 +220,7 @@ def test_a_solve_can_be_compiled(method):
 
     def end(stiffness):
         y0 = {"q0": jax.numpy.ones(1), "v0": jax.numpy.zeros(1)}
-        problem = ev.SecondOrderODEProblem(
-            lambda t, q, v, p: -p * q, **y0, t_span=(0.0, 2.0), params=stiffness
-        )
+        problem = ev.SecondOrderODEProblem(lambda t, q, v, p: -p * q, **y0, t_span=(0.0, 2.0), params=stiffness)
         return ev.solve(problem, method(), saveat="end", max_steps=500, **options).y[0][-1, 0]
 
     assert float(jax.jit(end)(2.0)) == pytest.approx(np.cos(2.0 * np.sqrt(2.0)), abs=1e-4)

@@ -63,9 +63,7 @@ def test_steps_converge_with_the_claimed_order(xp, method, stages):
     for n in (80, 160) if method is ROCK4 else (20, 40):
         # The same number of stages for both step sizes.
         radius = known({"few": 1.0, "many": 100.0}[stages] * n)
-        solution = ev.solve(
-            rotation(xp), method(radius), dt=2.0 / n, adaptive=False, saveat="end", backend="eager"
-        )
+        solution = ev.solve(rotation(xp), method(radius), dt=2.0 / n, adaptive=False, saveat="end", backend="eager")
         errors.append(np.max(np.abs(np.asarray(solution.y)[-1] - [np.cos(2.0), np.sin(2.0)])))
     assert np.log2(errors[0] / errors[1]) == pytest.approx(method.order, abs=0.2)
 
@@ -84,9 +82,7 @@ def test_fewer_evaluations_than_an_unstabilised_method(method):
     """On the same problem DP5 is held down by stability to several times as many calls of f."""
     problem, _, _ = heat(np, 200, 0.1)
     options = {"rtol": 1e-4, "atol": 1e-4, "saveat": "end", "backend": "eager"}
-    assert (
-        ev.solve(problem, method(), **options).stats.n_f < ev.solve(problem, DP5(), **options).stats.n_f / 10
-    )
+    assert ev.solve(problem, method(), **options).stats.n_f < ev.solve(problem, DP5(), **options).stats.n_f / 10
 
 
 def counting_system(f):
@@ -242,9 +238,7 @@ def test_a_solve_can_be_compiled(method):
     jax = pytest.importorskip("jax")
 
     def end(rate):
-        problem = ev.ODEProblem(
-            lambda t, y, p: -p * (y - 1.0), y0=jax.numpy.zeros(2), t_span=(0.0, 1.0), params=rate
-        )
+        problem = ev.ODEProblem(lambda t, y, p: -p * (y - 1.0), y0=jax.numpy.zeros(2), t_span=(0.0, 1.0), params=rate)
         return ev.solve(problem, method(), rtol=1e-4, atol=1e-4, saveat="end", max_steps=500).y[-1]
 
     for rate in (5.0, 500.0):

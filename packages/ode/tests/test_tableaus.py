@@ -137,9 +137,7 @@ def test_interpolants_join_smoothly(method):
     degree = weights.shape[1]
     end = tableau.stages - 1 if tableau.fsal else tableau.stages
     assert np.array(tableau.interpolant.at(0.0)) == pytest.approx(0.0, abs=0.0)
-    assert np.array(tableau.interpolant.at(1.0))[: tableau.stages] == pytest.approx(
-        np.array(tableau.b), abs=1e-14
-    )
+    assert np.array(tableau.interpolant.at(1.0))[: tableau.stages] == pytest.approx(np.array(tableau.b), abs=1e-14)
     # The derivative of theta**j * (1 - theta)**(degree - j) at an end is zero but for the outermost two.
     first = weights[:, 0]
     last = degree * weights[:, -1] - weights[:, -2]
@@ -152,9 +150,7 @@ def test_powers_and_kept_basis_agree():
     powers = ((1.0, -2.5, 0.75, 3.0), (), (0.0, 4.0))
     interpolant = Interpolant.from_powers(3, powers)
     for theta in (0.0, 0.3, 1.0):
-        expected = [
-            sum(coefficient * theta ** (j + 1) for j, coefficient in enumerate(row)) for row in powers
-        ]
+        expected = [sum(coefficient * theta ** (j + 1) for j, coefficient in enumerate(row)) for row in powers]
         assert interpolant.at(theta) == pytest.approx(expected, abs=1e-15)
 
 
@@ -188,9 +184,7 @@ def test_dense_output_converges_with_its_order(method):
         sizes.append(dt)
         errors.append(
             max(
-                np.abs(
-                    stepper.interpolate(system, step.dense, theta) - system.exact(start + theta * dt)
-                ).max()
+                np.abs(stepper.interpolate(system, step.dense, theta) - system.exact(start + theta * dt)).max()
                 for theta in (0.3, 0.7)
             )
         )

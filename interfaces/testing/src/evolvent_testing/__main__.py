@@ -11,9 +11,7 @@ from .new_plugin import new_plugin
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m evolvent_testing")
-    command = parser.add_subparsers(required=True).add_parser(
-        "new-plugin", help="generate a plugin of your own"
-    )
+    command = parser.add_subparsers(required=True).add_parser("new-plugin", help="generate a plugin of your own")
     command.add_argument("name", help="its distribution name, as my-solvers")
     command.add_argument("directory", help="where to write it")
     given = parser.parse_args(arguments)

@@ -60,9 +60,7 @@ def library_of(xp: Any) -> str:
     >>> library_of(array_api_strict)
     'array-api-strict'
     """
-    return next(
-        library for library, module in _MODULES.items() if xp.__name__ in (module, module.split(".")[-1])
-    )
+    return next(library for library, module in _MODULES.items() if xp.__name__ in (module, module.split(".")[-1]))
 
 
 def make_array(xp: Any, values: Any, dtype: Any = None) -> Any:
@@ -104,7 +102,5 @@ def assert_close(actual: Any, desired: Any, *, rtol: float = 0.0, atol: float = 
     """
     assert type(actual) is type(desired), f"{type(actual).__name__} is compared with {type(desired).__name__}"
     assert actual.dtype == desired.dtype, f"dtype {actual.dtype} where {desired.dtype} was expected"
-    assert tuple(actual.shape) == tuple(desired.shape), (
-        f"shape {actual.shape} where {desired.shape} was expected"
-    )
+    assert tuple(actual.shape) == tuple(desired.shape), f"shape {actual.shape} where {desired.shape} was expected"
     np.testing.assert_allclose(to_numpy(actual), to_numpy(desired), rtol=rtol, atol=atol)

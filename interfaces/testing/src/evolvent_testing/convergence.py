@@ -145,9 +145,7 @@ def _consensus(series: list[Convergence]) -> Convergence:
     lower = [
         one
         for one in series
-        if one.spread <= 0.5 * STEADY
-        and one.order < trusted.order - 0.8
-        and max(one.errors[one.window]) > CLEAR
+        if one.spread <= 0.5 * STEADY and one.order < trusted.order - 0.8 and max(one.errors[one.window]) > CLEAR
     ]
     return min(lower, key=lambda one: one.order, default=trusted)
 
@@ -167,9 +165,7 @@ def measured_tolerance_order(
     """Measure how the error at the end falls with the tolerance, `rtol` and `atol` alike; one is ideal."""
     errors = []
     for tolerance in tolerances:
-        solution = ev.solve(
-            problem.problem(), algorithm, rtol=tolerance, atol=tolerance, saveat="end", **options
-        )
+        solution = ev.solve(problem.problem(), algorithm, rtol=tolerance, atol=tolerance, saveat="end", **options)
         errors.append(float(np.max(np.abs(_states(problem, solution.y)[-1] - problem.reference()))))
     return fit(tolerances, errors, 0.0, f"{algorithm!r} on {problem.name}, over tolerances", len(errors))
 
@@ -230,9 +226,7 @@ def convergence_problems(algorithm: Any) -> list[ReferenceProblem]:
     return [replace(make(numpy_namespace), t_span=(0.0, end)) for make, end in spans]
 
 
-def fit(
-    dts: Sequence[float], errors: Sequence[float], floor: float, title: str, size: int = WINDOW
-) -> Convergence:
+def fit(dts: Sequence[float], errors: Sequence[float], floor: float, title: str, size: int = WINDOW) -> Convergence:
     """Fit a slope to the finest `size` errors above the floor that show one; it is NaN if there are too few.
 
     The finest errors may be noise although they lie above the floor, so a steady window may lie before them.
@@ -247,9 +241,7 @@ def fit(
         if best[0] <= STEADY:
             break
     spread, window = best
-    slope = (
-        np.polyfit(np.log(dts[window]), np.log(errors[window]), 1)[0] if math.isfinite(spread) else math.nan
-    )
+    slope = np.polyfit(np.log(dts[window]), np.log(errors[window]), 1)[0] if math.isfinite(spread) else math.nan
     return Convergence(float(slope), spread, tuple(dts), tuple(errors), window, title)
 
 

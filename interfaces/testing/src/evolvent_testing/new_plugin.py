@@ -39,17 +39,13 @@ def new_plugin(name: str, directory: str | Path) -> Path:
     ['CHANGELOG.md', 'README.md', 'pyproject.toml', 'src', 'tests']
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
-        raise ValueError(
-            f"name: must be small letters, digits and single hyphens, as in my-solvers, got {name!r}"
-        )
+        raise ValueError(f"name: must be small letters, digits and single hyphens, as in my-solvers, got {name!r}")
     directory = Path(directory)
     if directory.exists() and any(directory.iterdir()):
         raise FileExistsError(f"directory: {directory} is not empty")
 
     def renamed(text: str) -> str:
-        return text.replace(TEMPLATE_NAME, name).replace(
-            TEMPLATE_NAME.replace("-", "_"), name.replace("-", "_")
-        )
+        return text.replace(TEMPLATE_NAME, name).replace(TEMPLATE_NAME.replace("-", "_"), name.replace("-", "_"))
 
     with as_file(files("evolvent_testing").joinpath("_template")) as template:
         for source in sorted(template.rglob("*")):

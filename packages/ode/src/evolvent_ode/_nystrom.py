@@ -72,9 +72,7 @@ class NystromTableau:
         if {stages} != {len(self.a), len(self.b), len(self.b_velocity)} or any(
             len(row) != i for i, row in enumerate(self.a)
         ):
-            raise ValueError(
-                f"tableau: a, b and b_velocity must have {stages} rows and a be strictly lower triangular"
-            )
+            raise ValueError(f"tableau: a, b and b_velocity must have {stages} rows and a be strictly lower triangular")
         b, b_velocity = np.asarray(self.b), np.asarray(self.b_velocity)
         self._check("", b, b_velocity, self.order)
         if self.error is not None and self.error_order is not None:
@@ -82,28 +80,21 @@ class NystromTableau:
         if self.interpolant is not None:
             for theta in (0.25, 0.7):
                 b, b_velocity = (
-                    np.asarray(_weights(rows, theta))
-                    for rows in (self.interpolant.position, self.interpolant.velocity)
+                    np.asarray(_weights(rows, theta)) for rows in (self.interpolant.position, self.interpolant.velocity)
                 )
                 self._check("interpolated ", b, b_velocity, self.interpolant.order, theta)
 
     def _check(self, name: str, b, b_velocity, order: int, theta: float = 1.0) -> None:
         a_velocity = None if self.a_velocity is None else _square(self.a_velocity)
-        found = nystrom_residuals(
-            np.asarray(self.c), _square(self.a), a_velocity, b, b_velocity, order, theta
-        )
+        found = nystrom_residuals(np.asarray(self.c), _square(self.a), a_velocity, b, b_velocity, order, theta)
         for what, tree, residual in found:
             if abs(residual) > self.tolerance:
-                raise ValueError(
-                    f"tableau: the {name}{what} misses the order condition of {tree} by {residual:.2e}"
-                )
+                raise ValueError(f"tableau: the {name}{what} misses the order condition of {tree} by {residual:.2e}")
 
     @cached_property
     def fsal(self) -> bool:
         """Whether the last stage is the acceleration at the end of the step (first same as last)."""
-        return (
-            self.a_velocity is None and self.c[-1] == 1.0 and self.b[-1] == 0.0 and self.a[-1] == self.b[:-1]
-        )
+        return self.a_velocity is None and self.c[-1] == 1.0 and self.b[-1] == 0.0 and self.a[-1] == self.b[:-1]
 
 
 def _square(rows) -> np.ndarray:
@@ -140,9 +131,7 @@ class Nystrom(Stepper):
             cls.error_order = tableau.error_order
             cls.adaptive = tableau.error is not None
             cls.velocity_free = tableau.a_velocity is None
-            cls.dense_order = (
-                min(tableau.order, 3) if tableau.interpolant is None else tableau.interpolant.order
-            )
+            cls.dense_order = min(tableau.order, 3) if tableau.interpolant is None else tableau.interpolant.order
 
     def start(self, system, t, y):
         """Evaluate the acceleration."""

@@ -96,9 +96,7 @@ def load(name: str, order: int) -> RockTable:
     """Read a table of this package's data."""
     with files("evolvent_ode").joinpath("data", f"{name}.npz").open("rb") as file:
         arrays = np.load(file)
-        return RockTable(
-            order, **{key: arrays[key].astype(int) if key == "degrees" else arrays[key] for key in arrays}
-        )
+        return RockTable(order, **{key: arrays[key].astype(int) if key == "degrees" else arrays[key] for key in arrays})
 
 
 class Tables(NamedTuple):
@@ -164,9 +162,7 @@ class Rock(Stabilised):
             mu, kappa = b.pick(tables.recurrence, at), b.pick(tables.recurrence, at + 1)
             f = system.f(t + s.c * dt, s.newer)
             newest = system.combine(None, 1.0, (mu * dt, 1.0 + kappa, -kappa), (f, s.newer, s.older))
-            return Recurrence(
-                s.i + b.integer(1), newest, s.newer, mu + (1.0 + kappa) * s.c - kappa * s.c_older, s.c
-            )
+            return Recurrence(s.i + b.integer(1), newest, s.newer, mu + (1.0 + kappa) * s.c - kappa * s.c_older, s.c)
 
         s = b.while_loop(lambda s: s.i <= degree, stage, first, max_iterations=int(host.degrees[-1]))
         k: list[Any] = []

@@ -31,9 +31,7 @@ class RungeKutta(Stepper):
     --------
     >>> @dataclass(frozen=True)
     ... class Kutta3(RungeKutta):
-    ...     tableau = Tableau(
-    ...         order=3, c=(0.0, 0.5, 1.0), a=((), (0.5,), (-1.0, 2.0)), b=(1 / 6, 2 / 3, 1 / 6)
-    ...     )
+    ...     tableau = Tableau(order=3, c=(0.0, 0.5, 1.0), a=((), (0.5,), (-1.0, 2.0)), b=(1 / 6, 2 / 3, 1 / 6))
     >>> Kutta3.order, Kutta3.adaptive, Kutta3.dense_order
     (3, False, 3)
     """
@@ -85,8 +83,6 @@ class RungeKutta(Stepper):
         """Evaluate the method's own interpolant, or the cubic Hermite polynomial where it has none."""
         interpolant = self.tableau.interpolant
         if interpolant is None:
-            return hermite(
-                system, Hermite(dense.t, dense.dt, dense.y0, dense.y1, dense.k[0], dense.k[-1]), theta
-            )
+            return hermite(system, Hermite(dense.t, dense.dt, dense.y0, dense.y1, dense.k[0], dense.k[-1]), theta)
         k = self.complete(system, dense).k
         return system.combine(dense.y0, dense.dt, interpolant.at(theta), k)

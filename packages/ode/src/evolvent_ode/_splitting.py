@@ -47,15 +47,11 @@ class Composition:
     def of_verlet(cls, order: int, half: Row) -> Composition:
         """Compose Verlet steps of fractions ``half[0], ..., half[-1], ..., half[0]``."""
         steps = (*half, *half[-2::-1])
-        return cls(
-            order, tuple((x + y) / 2 for x, y in zip((0.0, *steps), (*steps, 0.0), strict=True)), steps
-        )
+        return cls(order, tuple((x + y) / 2 for x, y in zip((0.0, *steps), (*steps, 0.0), strict=True)), steps)
 
     def __post_init__(self) -> None:
         if len(self.kicks) != len(self.drifts) + 1:
-            raise ValueError(
-                f"composition: {len(self.drifts)} drifts need one kick more, not {len(self.kicks)}"
-            )
+            raise ValueError(f"composition: {len(self.drifts)} drifts need one kick more, not {len(self.kicks)}")
         if self.symmetric and (self.kicks != self.kicks[::-1] or self.drifts != self.drifts[::-1]):
             raise ValueError("composition: kicks and drifts must read the same backward")
         kicks = np.asarray(self.kicks)
@@ -64,9 +60,7 @@ class Composition:
         a = np.tril(kicks * (c[:, None] - c), -1)
         for what, tree, residual in nystrom_residuals(c, a, None, kicks * (c[-1] - c), kicks, self.order):
             if abs(residual) > self.tolerance:
-                raise ValueError(
-                    f"composition: the {what} misses the order condition of {tree} by {residual:.2e}"
-                )
+                raise ValueError(f"composition: the {what} misses the order condition of {tree} by {residual:.2e}")
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,7 @@ class Stabilised(Stepper):
         if self.spectral_radius is None:
             stale = age >= INTERVAL
             known = (direction, radius, spent)
-            direction, radius, spent = b.cond(
-                stale, lambda: _power_method(system, t, y, cache), lambda: known
-            )
+            direction, radius, spent = b.cond(stale, lambda: _power_method(system, t, y, cache), lambda: known)
             age = c.where(stale, b.integer(0), age)
         # A radius of NaN leaves no way to count stages; the error will then be NaN as well.
         reach = c.abs(dt) * c.where(c.isfinite(radius), radius, b.real(0.0))

@@ -48,9 +48,7 @@ class Interpolant:
     tolerance: float = field(default=1e-12, repr=False)
 
     @classmethod
-    def from_powers(
-        cls, order: int, powers: tuple[Row, ...], c: Row = (), a: tuple[Row, ...] = ()
-    ) -> Interpolant:
+    def from_powers(cls, order: int, powers: tuple[Row, ...], c: Row = (), a: tuple[Row, ...] = ()) -> Interpolant:
         """Convert from ``b_i(theta) = sum_j powers[i][j] * theta**(j + 1)``, as most papers print it."""
         degree = max(map(len, powers))
         weights = tuple(
@@ -121,11 +119,7 @@ class Tableau:
 
     def __post_init__(self) -> None:
         stages = self.stages
-        if (
-            len(self.c) != stages
-            or len(self.a) != stages
-            or any(len(row) != i for i, row in enumerate(self.a))
-        ):
+        if len(self.c) != stages or len(self.a) != stages or any(len(row) != i for i, row in enumerate(self.a)):
             raise ValueError(f"tableau: c, a, b must have {stages} rows and a be strictly lower triangular")
         for i, (node, row) in enumerate(self.rows()):
             if abs(sum(row) - node) > self.tolerance:
@@ -145,16 +139,12 @@ class Tableau:
         worst = int(np.argmax(residuals > tolerance))
         if not residuals[worst] <= tolerance:
             tree = forest(order).draw(worst)
-            raise ValueError(
-                f"tableau: {name} misses the order condition of the tree {tree} by {residuals[worst]:.2e}"
-            )
+            raise ValueError(f"tableau: {name} misses the order condition of the tree {tree} by {residuals[worst]:.2e}")
 
     def rows(self) -> list[tuple[float, Row]]:
         """List node and coefficients of all that can be a stage: a step's own, its end, the interpolant's."""
         end = [] if self.fsal else [(1.0, self.b)]
-        extra = (
-            [] if self.interpolant is None else list(zip(self.interpolant.c, self.interpolant.a, strict=True))
-        )
+        extra = [] if self.interpolant is None else list(zip(self.interpolant.c, self.interpolant.a, strict=True))
         return [*zip(self.c, self.a, strict=True), *end, *extra]
 
     @property

@@ -27,6 +27,4 @@ class Midpoint(RungeKutta):
     0.3679
     """
 
-    tableau = Tableau(
-        order=2, c=(0.0, 1 / 2), a=((), (1 / 2,)), b=(0.0, 1.0), error=(-1.0, 1.0), error_order=1
-    )
+    tableau = Tableau(order=2, c=(0.0, 1 / 2), a=((), (1 / 2,)), b=(0.0, 1.0), error=(-1.0, 1.0), error_order=1)

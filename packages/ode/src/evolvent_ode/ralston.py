@@ -27,6 +27,4 @@ class Ralston(RungeKutta):
     0.3679
     """
 
-    tableau = Tableau(
-        order=2, c=(0.0, 2 / 3), a=((), (2 / 3,)), b=(1 / 4, 3 / 4), error=(-3 / 4, 3 / 4), error_order=1
-    )
+    tableau = Tableau(order=2, c=(0.0, 2 / 3), a=((), (2 / 3,)), b=(1 / 4, 3 / 4), error=(-3 / 4, 3 / 4), error_order=1)

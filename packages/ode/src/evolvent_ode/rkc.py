@@ -63,9 +63,7 @@ class RKC(Stabilised):
         b1 = 0.25 / (w0 * w0)
         zero, one = 0.0 * w0, 1.0 + 0.0 * w0
         first = system.combine(y, dt, (w1 * b1,), (f0,))
-        begin = Chebyshev(
-            b.integer(2), first, y, (w1 * b1, zero), (w0, one), (one, zero), (zero, zero), (b1, b1)
-        )
+        begin = Chebyshev(b.integer(2), first, y, (w1 * b1, zero), (w0, one), (one, zero), (zero, zero), (b1, b1))
         last = b.while_loop(
             lambda s: s.j <= stages,
             lambda s: _stage(system, t, y, dt, f0, w0, w1, s),

@@ -31,6 +31,4 @@ class SSPRK22(RungeKutta):
     0.3679
     """
 
-    tableau = Tableau(
-        order=2, c=(0.0, 1.0), a=((), (1.0,)), b=(1 / 2, 1 / 2), error=(-1 / 4, 1 / 4), error_order=1
-    )
+    tableau = Tableau(order=2, c=(0.0, 1.0), a=((), (1.0,)), b=(1 / 2, 1 / 2), error=(-1 / 4, 1 / 4), error_order=1)

@@ -109,9 +109,7 @@ def _choose(b, cache, below, here, above):
     accepted = here <= 1.0
     above = c.where(k < HIGHEST, above, here)
     lower = c.logical_and(k > 1, below <= c.minimum(here, above))
-    starting = c.logical_and(
-        cache.starting, c.logical_and(accepted, c.logical_and(c.logical_not(lower), k < HIGHEST))
-    )
+    starting = c.logical_and(cache.starting, c.logical_and(accepted, c.logical_and(c.logical_not(lower), k < HIGHEST)))
     # At order one the estimate above can't be trusted that much.
     better = above < c.where(k > 1, here, 0.5 * here)
     higher = c.logical_and(accepted, c.logical_and(c.logical_not(lower), c.logical_or(starting, better)))

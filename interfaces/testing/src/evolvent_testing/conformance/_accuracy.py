@@ -38,18 +38,14 @@ class Accuracy(Setting):
         if getattr(self.algorithm, "variable_order", False):
             pytest.skip("a method of variable order has no order at fixed steps")
         shown = measured_order(self.algorithm, dense=dense, claim=claim)
-        assert claim - self.order_tolerance <= shown.order <= highest + self.order_excess, (
-            f"claim {claim}\n{shown}"
-        )
+        assert claim - self.order_tolerance <= shown.order <= highest + self.order_excess, f"claim {claim}\n{shown}"
 
     def test_error_follows_the_tolerance(self):
         """An adaptive solve's error stays within the stated factor of the tolerance, and falls with it."""
         if not self.algorithm.adaptive:
             pytest.skip("takes fixed steps")
         makers = (
-            (spring, kepler_second_order)
-            if self.second_order
-            else (lotka_volterra, rigid_body, detest_b4, detest_e2)
+            (spring, kepler_second_order) if self.second_order else (lotka_volterra, rigid_body, detest_b4, detest_e2)
         )
         tolerances = (1e-3, 1e-5) if self.algorithm.order < 3 else (1e-4, 1e-6, 1e-8)
         for make in makers:
@@ -58,9 +54,7 @@ class Accuracy(Setting):
             errors = []
             for tolerance in tolerances:
                 solution = self.solve(given.problem(), rtol=tolerance, atol=tolerance, saveat="end")
-                errors.append(
-                    float(np.max(np.abs(end(solution.y) - exact))) / max(1.0, float(np.max(np.abs(exact))))
-                )
+                errors.append(float(np.max(np.abs(end(solution.y) - exact))) / max(1.0, float(np.max(np.abs(exact)))))
             span = given.t_span[1] - given.t_span[0]
             for tolerance, error in zip(tolerances, errors, strict=True):
                 assert error <= self.tolerance_factor * tolerance * max(1.0, span), f"{given.name}: {errors}"
@@ -84,9 +78,7 @@ class Accuracy(Setting):
         forward = self.solve(self.problem(), **self.options(2.0, 400, 1e-8), saveat="end")
         there = tuple(leaf[-1] for leaf in forward.y) if self.second_order else forward.y[-1]
         changes = {"q0": there[0], "v0": there[1]} if self.second_order else {"y0": there}
-        back = self.solve(
-            self.problem().replace(t_span=(2.0, 0.0), **changes), **self.options(2.0, 400, 1e-8)
-        )
+        back = self.solve(self.problem().replace(t_span=(2.0, 0.0), **changes), **self.options(2.0, 400, 1e-8))
         assert back.t[-1] == 0.0
         assert bool(np.all(np.diff(back.t) < 0.0))
         start = np.concatenate([np.reshape(leaf, -1) for leaf in self._start()])

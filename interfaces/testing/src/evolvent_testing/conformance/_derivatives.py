@@ -39,9 +39,7 @@ class Derivatives(Setting):
         # An adaptive solve jumps by its tolerance where a step is rejected: a wide difference feels that
         # less.
         width = 1e-3 if self._adaptive else 1e-5
-        return np.asarray(
-            [(loss(scales + step) - loss(scales - step)) / (2.0 * width) for step in width * np.eye(2)]
-        )
+        return np.asarray([(loss(scales + step) - loss(scales - step)) / (2.0 * width) for step in width * np.eye(2)])
 
     def _close(self, gradient):
         # The steps that an adaptive method takes vary with the parameters, and derivatives don't follow them.
@@ -51,9 +49,7 @@ class Derivatives(Setting):
         """Under JAX the gradient of a compiled solve agrees with central differences."""
         loss, scales = self._loss(jax.numpy, jax.numpy.asarray)
         value, gradient = jax.jit(jax.value_and_grad(loss))(scales)
-        np.testing.assert_allclose(
-            float(value), float(self._loss(np, np.asarray)[0](np.asarray(scales))), rtol=1e-8
-        )
+        np.testing.assert_allclose(float(value), float(self._loss(np, np.asarray)[0](np.asarray(scales))), rtol=1e-8)
         self._close(np.asarray(gradient))
 
     def test_jax_vmap(self, jax):
@@ -62,16 +58,12 @@ class Derivatives(Setting):
         factors = np.asarray([0.7, 1.0, 1.2])
         mapped = jax.vmap(lambda factor: loss(factor * scales))(jax.numpy.asarray(factors))
         alone, start = self._loss(np, np.asarray)
-        np.testing.assert_allclose(
-            np.asarray(mapped), [alone(factor * start) for factor in factors], rtol=1e-8
-        )
+        np.testing.assert_allclose(np.asarray(mapped), [alone(factor * start) for factor in factors], rtol=1e-8)
 
     def test_torch_autograd(self, torch):
         """Under PyTorch the gradient that goes back through the steps agrees with central differences."""
         import array_api_compat.torch as xp
 
-        loss, scales = self._loss(
-            xp, lambda values: torch.tensor(values, dtype=torch.float64, requires_grad=True)
-        )
+        loss, scales = self._loss(xp, lambda values: torch.tensor(values, dtype=torch.float64, requires_grad=True))
         loss(scales).backward()
         self._close(scales.grad.numpy())

@@ -39,9 +39,7 @@ class Value(Setting):
         """The traits name a problem type and, for a time-stepping method, positive orders."""
         algorithm = self.algorithm
         assert algorithm.problem_types
-        assert all(
-            isinstance(kind, type) and issubclass(kind, ev.Problem) for kind in algorithm.problem_types
-        )
+        assert all(isinstance(kind, type) and issubclass(kind, ev.Problem) for kind in algorithm.problem_types)
         assert algorithm.order >= 1
         assert algorithm.dense_order >= 1
         assert not algorithm.adaptive or algorithm.error_order >= 1

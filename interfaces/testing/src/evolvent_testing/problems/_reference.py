@@ -104,15 +104,9 @@ def reference_problem(describe: Callable[[Any], ReferenceProblem]) -> Callable[.
             return xp.asarray(host, dtype=_matching(xp, dtype, host), device=device)
 
         y0 = tuple(map(convert, given.y0)) if given.second_order else convert(given.y0)
-        params = optree.tree_map(
-            convert, given.params, is_leaf=lambda leaf: isinstance(leaf, list), none_is_leaf=True
-        )
+        params = optree.tree_map(convert, given.params, is_leaf=lambda leaf: isinstance(leaf, list), none_is_leaf=True)
         given = replace(given, y0=y0, params=params, name=describe.__name__)
-        return (
-            given
-            if given.exact is not None
-            else replace(given, **_stored_reference(given.name, given.second_order))
-        )
+        return given if given.exact is not None else replace(given, **_stored_reference(given.name, given.second_order))
 
     update_wrapper(make, describe)
     del make.__wrapped__  # its signature is not the maker's
@@ -152,6 +146,4 @@ def _stored_reference(name: str, second_order: bool) -> dict[str, Any]:
 @cache
 def stored_references() -> dict[str, Any]:
     """Read the states that ``tools/compute_references.py`` computed in extended precision."""
-    return json.loads(
-        files("evolvent_testing.problems").joinpath("reference_states.json").read_text(encoding="utf-8")
-    )
+    return json.loads(files("evolvent_testing.problems").joinpath("reference_states.json").read_text(encoding="utf-8"))

@@ -13,8 +13,7 @@ HAIRER_1 = (
     "doi:10.1007/978-3-540-78862-1"
 )
 GEOMETRIC = (
-    "E. Hairer, C. Lubich, G. Wanner, Geometric Numerical Integration, Springer, 2006, "
-    "doi:10.1007/3-540-30666-8"
+    "E. Hairer, C. Lubich, G. Wanner, Geometric Numerical Integration, Springer, 2006, doi:10.1007/3-540-30666-8"
 )
 
 

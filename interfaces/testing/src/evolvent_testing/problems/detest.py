@@ -33,9 +33,7 @@ def detest_a1(xp):
 @reference_problem
 def detest_a2(xp):
     """A special case of Riccati's equation."""
-    return _describe(
-        lambda t, y, p: [-(y[0] ** 3) / 2.0], [1.0], exact=lambda t: np.array([1.0 / math.sqrt(t + 1.0)])
-    )
+    return _describe(lambda t, y, p: [-(y[0] ** 3) / 2.0], [1.0], exact=lambda t: np.array([1.0 / math.sqrt(t + 1.0)]))
 
 
 @reference_problem

@@ -134,9 +134,7 @@ def brusselator_1d(xp):
         diffusion = p["alpha"] * (points + 1) ** 2
         end = xp.ones_like(u[:1, ...])
         spread_u = xp.concat([end, u[:-1, ...]], axis=0) - 2.0 * u + xp.concat([u[1:, ...], end], axis=0)
-        spread_v = (
-            xp.concat([3.0 * end, v[:-1, ...]], axis=0) - 2.0 * v + xp.concat([v[1:, ...], 3.0 * end], axis=0)
-        )
+        spread_v = xp.concat([3.0 * end, v[:-1, ...]], axis=0) - 2.0 * v + xp.concat([v[1:, ...], 3.0 * end], axis=0)
         uuv = u * u * v
         return xp.stack([1.0 + uuv - 4.0 * u + diffusion * spread_u, 3.0 * u - uuv + diffusion * spread_v])
 
@@ -170,9 +168,7 @@ def brusselator_2d(xp):
     grid = np.arange(points) / (points - 1)
     u0 = np.broadcast_to(0.5 + grid, (points, points))
     v0 = np.broadcast_to(1.0 + 5.0 * grid[:, None], (points, points))
-    return ReferenceProblem(
-        f, np.stack([u0, v0]), (0.0, 7.5), HAIRER_1 + ", section II.10", params={"alpha": 2e-3}
-    )
+    return ReferenceProblem(f, np.stack([u0, v0]), (0.0, 7.5), HAIRER_1 + ", section II.10", params={"alpha": 2e-3})
 
 
 @reference_problem
