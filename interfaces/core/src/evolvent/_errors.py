@@ -8,6 +8,8 @@ from difflib import get_close_matches
 class _Picklable:
     """Lets an exception pass between processes, whatever its constructor takes."""
 
+    args: tuple
+
     def __reduce__(self):
         return _restored, (type(self), self.args, self.__dict__)
 

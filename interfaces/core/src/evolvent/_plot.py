@@ -105,7 +105,7 @@ def _curves(leaves: list[Any]) -> list[np.ndarray]:
     for leaf in leaves:
         values = to_numpy(leaf)
         for column in values.reshape(values.shape[0], -1).T:
-            curves += [column.real, column.imag] if np.iscomplexobj(column) else [column]
+            curves += [np.real(column), np.imag(column)] if np.iscomplexobj(column) else [column]
     return curves
 
 
