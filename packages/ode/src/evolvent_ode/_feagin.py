@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._runge_kutta import RungeKutta
 
-EXPLOSION = 0.1  # of the state and its change; a step within tight tolerances stays below a hundredth
+EXPLOSION = 0.2  # of the state and its change; within tight tolerances a step stays below a hundredth
 
 
 class Feagin(RungeKutta):
