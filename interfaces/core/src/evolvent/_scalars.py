@@ -55,7 +55,10 @@ def log(x):
 
 
 def exp(x):
-    return math.exp(x) if x < 709.0 else (math.inf if x == x else x)
+    try:
+        return math.exp(x)
+    except OverflowError:
+        return math.inf
 
 
 def power(x, y):
