@@ -29,7 +29,7 @@ __all__ = ["any_lane", "while_loop"]
 
 def while_loop(
     cond_fun: Callable[[Any], Any],
-    body_fun: Callable[[Any], Any],
+    body_fun: Callable[..., Any],
     carry: Any,
     *,
     max_iterations: int,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array_api_compat.numpy as np_api
 import numpy as np
 
 from ._setting import Setting, flat
@@ -39,7 +38,7 @@ class Saving(Setting):
 
         def f(t, y, p):
             a, b = given.f(t, [y["a"], y["b"][0]], p)
-            return {"a": a, "b": np_api.stack([b])}
+            return {"a": a, "b": np.stack([b])}
 
         flat_solution = self.solve(self.problem(), saveat=[1.0, 2.0])
         solution = self.solve(self.problem().replace(f=f, y0=y0), saveat=[1.0, 2.0])
