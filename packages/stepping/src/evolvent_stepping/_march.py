@@ -21,7 +21,7 @@ def begin(plan: Plan, system: Any, inputs: Inputs) -> March:
         dt = inputs.dt
     else:
         f0 = cache if _is_derivative(cache, y) else system.f(t, y)
-        dt = initial_step(system, t, y, f0, inputs.direction, plan.error_order, inputs.span)
+        dt = b.stop_gradient(initial_step(system, t, y, f0, inputs.direction, plan.error_order, inputs.span))
     dt = b.control.maximum(b.control.minimum(dt, inputs.max_step), inputs.min_step)
     signs = signs_at(b, system.functions["conditions"](t, y, system.params)) if plan.directions else ()
     zero = b.integer(0)
