@@ -123,6 +123,8 @@ class Workspace(local):
         """The same where most arrays are new, as in recursions over few terms: copying them would cost more."""
         total = np.multiply(ks[0], weights[0])
         for i in range(1, count):
+            if weights[i] == 0.0:
+                continue
             total += np.multiply(ks[i], weights[i], out=self.scratch)
         return total
 
