@@ -72,7 +72,7 @@ class NumpyBackend(EagerBackend):
     def rms(self, x):
         # Not by BLAS: where its threads have to wait for a busy core, a dot product takes a thousand times as long.
         flat = np.ravel(x)
-        parts = flat.view(flat.real.dtype) if flat.dtype.kind == "c" else flat
+        parts = flat.view(np.finfo(flat.dtype).dtype) if flat.dtype.kind == "c" else flat
         return np.sqrt(np.einsum("i,i->", parts, parts) / flat.size)
 
     def scaled_norm(self, error, y0, y1, rtol, atol):
