@@ -41,6 +41,7 @@ class EagerBackend:
     lanes: tuple[int, ...] = ()
     epsilon = sys.float_info.epsilon
     unbounded = True  # records grow as they must
+    sweeps = False  # whether drivers should loop over the times to save, and march from one to the next
     note = ""
     slice: int | None = None  # steps between looks at the keyboard; Python itself looks all the time
     tables: Any = np  # what control-plane tables are made with

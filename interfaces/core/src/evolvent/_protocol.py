@@ -38,7 +38,10 @@ class Backend(Protocol):
     differentiates : bool
         Whether derivatives may be taken through this solve, so that event times must carry them.
     unbounded : bool
-        Whether records grow as they must.
+        Whether records grow as they must. Where they don't, `put` may write in place: drivers thread each record
+        through a solve without ever keeping two versions of it.
+    sweeps : bool
+        Whether a loop over the times to save around one over the steps suits it better than one over the steps alone.
     lanes : tuple of int
         The trailing axes that hold one trajectory each: () or (trajectories,).
     epsilon : float
@@ -59,6 +62,7 @@ class Backend(Protocol):
     rematerialise: bool
     differentiates: bool
     unbounded: bool
+    sweeps: bool
     lanes: tuple[int, ...]
     epsilon: float
     slice: int | None

@@ -41,6 +41,7 @@ class JaxBackend(EagerBackend):
     control: Any = _control
     rematerialise = True
     unbounded = False
+    sweeps = True
     tables: Any = jnp
     slice = 20_000  # steps before the first look at the clock and the keyboard
 

@@ -45,7 +45,7 @@ def prepare(model: Model, stepper: Any, options: Options, *, by_hand: bool = Fal
         max_steps=max_steps,
         capacity=max_steps + 2 if b.traced else min(max_steps + 2, 1024),
         max_events=options.max_events,
-        fixed_size=not b.unbounded,
+        by_saves=b.sweeps,
         batched=b.traced,
     )
     rtol, atol = tolerances(b, model, options)

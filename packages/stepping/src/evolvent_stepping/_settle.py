@@ -10,7 +10,7 @@ from ._dense import stages
 from ._events import locate
 from ._happenings import jump, pass_event
 from ._march import begin, march, record_step
-from ._state import RUNNING, Inputs, Plan, State
+from ._state import RUNNING, Inputs, Plan, Saving, State
 
 
 def start(plan: Plan, system: Any, inputs: Inputs, value: Any) -> State:
@@ -70,7 +70,7 @@ def advance(plan: Plan, system: Any, inputs: Inputs, state: State, value: Any, l
         target = _short_of(plan, b, inputs, s, stop)
         if plan.save == "none":
             target = c.where(direction * (target - horizon) > 0.0, horizon, target)
-        save = _next_save(plan, b, inputs, s) if plan.save == "times" else None
+        save = _next_save(plan, b, inputs, s.saves) if plan.save == "times" else None
         m = march(plan, sys, inputs, s.march, target, save, limit, value)
         s = s._replace(march=m)
         return b.guarded(lambda s: settle(plan, sys, inputs, s, value, target, save), s)
@@ -117,15 +117,15 @@ def _short_of(plan: Plan, b: Any, inputs: Inputs, s: State, stop: Any) -> Any:
     return c.where(b.pick(inputs.fresh, s.stop), c.nextafter(stop, inputs.t0), stop)
 
 
-def _next_save(plan: Plan, b: Any, inputs: Inputs, s: State) -> Any:
+def _next_save(plan: Plan, b: Any, inputs: Inputs, saves: Any) -> Any:
     c = b.control
     beyond = inputs.direction * b.real(float("inf"))
     last = b.integer(max(plan.n_saves - 1, 0))
-    return c.where(s.saves < plan.n_saves, b.pick(inputs.saves, c.minimum(s.saves, last)), beyond)
+    return c.where(saves < plan.n_saves, b.pick(inputs.saves, c.minimum(saves, last)), beyond)
 
 
 def settle(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any, target: Any, save: Any) -> State:
-    """Do the first thing that is due: a save, an event, a stop."""
+    """Do what is due: saves, then an event or a stop."""
     b, c = system.backend, system.backend.control
 
     def other(s: State) -> State:
@@ -143,21 +143,30 @@ def settle(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any, target
 
     if plan.directions:
         s = b.cond(s.march.crossing.pending, lambda s: _narrowed(plan, system, s), lambda s: s, s)
-    if plan.save != "times":
-        return other(s)
-    m = s.march
-    ahead = inputs.direction * (m.t - save)
-    due = ahead >= 0.0
-    if plan.happens:
-        # The solution is right-continuous: at an effect's own time, the effect comes first.
-        here = c.logical_and(m.t == target, b.pick(inputs.doses, s.stop) >= 0)
-        due = c.logical_and(due, c.logical_or(ahead > 0.0, c.logical_not(here)))
-    if plan.directions:
-        event_time = m.start + m.crossing.low * m.length
-        due = c.logical_and(
-            due, c.logical_or(c.logical_not(m.crossing.pending), inputs.direction * (event_time - save) > 0.0)
-        )
-    return b.cond(due, lambda s: put_save(plan, system, inputs, s, value, save), other, s)
+    if plan.save == "times":
+        due = _due(plan, b, inputs, s, target)
+        s = b.cond(due(save), lambda s: put_saves(plan, system, inputs, s, value, save, due), lambda s: s, s)
+    return other(s)
+
+
+def _due(plan: Plan, b: Any, inputs: Inputs, s: State, target: Any) -> Any:
+    """Whether a time to save lies in what was stepped over, before what happens there."""
+    c, m, forward = b.control, s.march, inputs.direction
+    if not plan.happens:
+        return lambda save: forward * (m.t - save) >= 0.0
+    # The solution is right-continuous: at an effect's own time, the effect comes first.
+    here = c.logical_and(m.t == target, b.pick(inputs.doses, s.stop) >= 0)
+    event_time = m.start + m.crossing.low * m.length if plan.directions else None
+
+    def due(save: Any) -> Any:
+        ahead = forward * (m.t - save)
+        passed = c.logical_or(ahead > 0.0, c.logical_and(ahead == 0.0, c.logical_not(here)))
+        if event_time is None:
+            return passed
+        before = c.logical_or(c.logical_not(m.crossing.pending), forward * (event_time - save) > 0.0)
+        return c.logical_and(passed, before)
+
+    return due
 
 
 def _narrowed(plan: Plan, system: Any, s: State) -> State:
@@ -168,22 +177,33 @@ def _narrowed(plan: Plan, system: Any, s: State) -> State:
     return s._replace(march=m._replace(crossing=m.crossing._replace(low=theta, high=theta)))
 
 
-def put_save(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any, time: Any) -> State:
-    """Save the solution at a time within the last step."""
+def put_saves(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any, first: Any, due: Any) -> State:
+    """Save the solution at all times within the last step that are due, the `first` of which is."""
     b = system.backend
     m = s.march
-    if not b.rematerialise and m.record is not None:
-        # More saves may come in this step: what its dense output wants is computed once.
-        m = m._replace(record=stages(plan.stepper, system, m.start, m.length, m.record))
+    # What dense output wants is computed once. There is none at the very start, where no time lies inside of a step.
+    dense = None if m.record is None else stages(plan.stepper, system, m.start, m.length, m.record)
+    if not b.rematerialise:
+        # More saves may come in this step, behind an event.
+        m = m._replace(record=dense)
         s = s._replace(march=m)
+    interpolate, params, one, true = plan.stepper.interpolate, system.params, b.integer(1), b.boolean(True)
 
-    def inside() -> Any:
-        dense = stages(plan.stepper, system, m.start, m.length, m.record)
-        return plan.stepper.interpolate(system, dense, (time - m.start) / m.length)
+    def save(made: Saving) -> Saving:
+        time = made.time
+        y = b.cond(time == m.t, lambda: m.y, lambda: interpolate(system, dense, (time - m.start) / m.length))
+        saved = b.put(made.saved, made.saves, (time, value(time, y, params)), true)
+        saves = made.saves + one
+        return Saving(saved, saves, _next_save(plan, b, inputs, saves))
 
-    y = b.cond(time == m.t, lambda: m.y, inside)
-    saved = b.put(s.saved, s.saves, (time, value(time, y, system.params)), b.boolean(True))
-    return s._replace(saved=saved, saves=s.saves + b.integer(1))
+    made = b.while_loop(
+        lambda made: due(made.time),
+        save,
+        Saving(s.saved, s.saves, first),
+        max_iterations=plan.n_saves,
+        resumable=True,
+    )
+    return s._replace(saved=made.saved, saves=made.saves)
 
 
 def next_stop(plan: Plan, b: Any, s: State, at_stop: Any) -> State:

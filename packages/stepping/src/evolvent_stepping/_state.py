@@ -20,6 +20,8 @@ class Plan:
         Whether given times are saved, every step, or nothing (stepping by hand).
     capacity : int
         Length of the records of steps, where records can't grow.
+    by_saves : bool
+        Whether the backend wants a loop over the saves around the loop over the steps, wherever that can be.
     """
 
     stepper: Any
@@ -40,13 +42,13 @@ class Plan:
     max_steps: int
     capacity: int
     max_events: int
-    fixed_size: bool
+    by_saves: bool
     batched: bool
 
     @property
     def sweeps(self) -> bool:
-        """Whether nothing but saves, at times that are known, can come between steps of a solve of fixed size."""
-        return self.fixed_size and self.save == "times" and not (self.dense or self.happens) and self.n_stops == 1
+        """Whether the loop may be one over the saves: nothing else can come between the steps."""
+        return self.by_saves and self.save == "times" and not (self.dense or self.happens) and self.n_stops == 1
 
     @property
     def blind(self) -> bool:
@@ -126,6 +128,14 @@ class March(NamedTuple):
     crossing: Any
     log: Any
     logged: Any
+
+
+class Saving(NamedTuple):
+    """The record of saves while those of one step are written, and the time of the next."""
+
+    saved: Any
+    saves: Any
+    time: Any
 
 
 class State(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any
 
 from evolvent import InputError, Status
 
-from ._state import RUNNING, March, State
+from ._state import RUNNING, March, Saving, State
 
 
 class Watch:
@@ -109,7 +109,10 @@ class Watch:
         reached = error.__dict__.get("evolvent_reached", []) if hasattr(error, "__dict__") else []
         march = next((carry for carry in reached if isinstance(carry, March)), None)
         whole = next((carry for carry in reached if isinstance(carry, State)), state)
+        saving = next((carry for carry in reached if isinstance(carry, Saving)), None)
         state = whole if march is None or whole is None else whole._replace(march=march)
+        if saving is not None and state is not None:
+            state = state._replace(saved=saving.saved, saves=saving.saves)
         foreseen = isinstance(error, KeyboardInterrupt) or hasattr(error, "evolvent_function")
         at_start = state is None or self.backend.most(state.march.accepted) == 0
         if state is None or not foreseen or (isinstance(error, InputError) and at_start):
