@@ -61,7 +61,7 @@ def copy_nodes(block: Block, replaced: dict[Node, Any], offset: int = 0, calls: 
     """
     for node in block.nodes:
         if node not in replaced:
-            _copy(node, replaced, offset, calls)
+            copy_node(node, replaced, offset, calls)
 
 
 def copy_block(
@@ -78,7 +78,8 @@ def copy_block(
     return copy
 
 
-def _copy(node: Node, replaced: dict[Node, Any], offset: int, calls: bool) -> None:
+def copy_node(node: Node, replaced: dict[Node, Any], offset: int, calls: bool) -> None:
+    """Record one node in the current block, as `copy_nodes` does."""
     if node.op == "result":
         of = replaced.get(node.inputs[0], node.inputs[0])
         if isinstance(of, list):

@@ -1,0 +1,10 @@
+"""Derivatives of what was recorded, as more of the same: nodes in, nodes out."""
+
+from .colouring import colouring
+from .forward import jvp
+from .jacobian import compressed_jacobian, hvp, jacobian
+from .reverse import vjp
+from .sparsity import sparsity
+from .walk import NotDifferentiable
+
+__all__ = ["NotDifferentiable", "colouring", "compressed_jacobian", "hvp", "jacobian", "jvp", "sparsity", "vjp"]
