@@ -18,8 +18,8 @@ class Case:
     name, title
         The word on the command line, and the line above the table.
     task
-        The function of a peer's module that solves it: ``"trajectory"``, ``"ensemble"``,
-        ``"fixed_ensemble"`` or ``"gradient"``.
+        The function of a peer's module that solves it: ``"trajectory"``, ``"fixed_trajectory"``,
+        ``"ensemble"``, ``"fixed_ensemble"`` or ``"gradient"``.
     rhs
         ``f(t, y, params)``, on the Array API; a list of scalars or an array like `y`.
     y0
@@ -57,6 +57,11 @@ class Case:
     varied: str = ""
     c_problem: str = ""
     compared: Callable[[np.ndarray], np.ndarray] = lambda result: result
+
+    @property
+    def flat_params(self) -> np.ndarray:
+        """All parameters in one row, for programs that take a pointer; never empty, so that there is one."""
+        return np.concatenate([np.ravel(value) for value in (*self.params.values(), 0.0)])
 
     @property
     def final_only(self) -> bool:

@@ -37,6 +37,8 @@ def times(value: float, uncertain: bool = False) -> str:
     """A ratio, marked when it rests on an extrapolation."""
     if math.isnan(value):
         return "-"
+    if value < 0.1:
+        return f"{'~' if uncertain else ''}{value:.2g}"
     digits = 2 if value < 10 else 1 if value < 100 else 0
     return f"{'~' if uncertain else ''}{value:,.{digits}f}"
 

@@ -82,7 +82,7 @@ def parameter_rows(case: Case) -> np.ndarray:
 def trajectory(case: Case, tolerance: float, method: str) -> Callable[[], np.ndarray]:
     """States at the save times."""
     solve = library(case.c_problem).solve
-    y0, p, saves = case.y0, np.array(list(case.params.values())), case.saves
+    y0, p, saves = case.y0, case.flat_params, case.saves
     out, stats = np.empty((len(saves), *y0.shape)), np.zeros(3, dtype=ctypes.c_long)
     t0, t1, tol = map(ctypes.c_double, (*case.t_span, tolerance))
     count, max_steps = ctypes.c_long(len(saves)), ctypes.c_long(MAX_STEPS)

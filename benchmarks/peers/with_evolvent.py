@@ -1,12 +1,15 @@
-"""evolvent on each backend: NumPy and torch arrays eagerly, JAX arrays under ``jax.jit``.
+"""evolvent on each backend: natively, NumPy and torch arrays eagerly, JAX arrays under ``jax.jit``.
 
-By Tsit5, which the C program and diffrax run too; for diffusion also by the method made for it.
+By Tsit5, which the C program and diffrax run too, unless the method's name ends with another one. A handle is what
+`evolvent.compile` returns; the others are plain calls of `evolvent.solve`.
 """
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -14,18 +17,34 @@ import numpy as np
 from . import _torch_values
 from ._case import Case
 
-METHODS = ("eager", "eager-rock4", "torch", "jax")
-ALGORITHMS = {"eager-rock4": "ROCK4"}
-INSTALL = "pip install evolvent evolvent-torch evolvent-jax"
+METHODS = (
+    "native",
+    "native-handle",
+    "native-handle-dop853",
+    "native-handle-vern7",
+    "native-handle-vern8",
+    "native-handle-vern9",
+    "native-rock4",
+    "eager",
+    "eager-handle",
+    "eager-rock4",
+    "torch",
+    "jax",
+)
+ALGORITHMS = {"dop853": "DOP853", "vern7": "Vern7", "vern8": "Vern8", "vern9": "Vern9", "rock4": "ROCK4"}
+INSTALL = "pip install evolvent evolvent-native evolvent-torch evolvent-jax"
 MAX_STEPS = 200_000
 
 
 def load(method: str) -> None:
     """Import what a solve on the method's arrays needs."""
-    import evolvent  # noqa: F401
-    import evolvent_ode  # noqa: F401
-    import evolvent_stepping  # noqa: F401
+    packages = ["evolvent", "evolvent_stepping", "evolvent_ode"]
+    if backend_of(method) == "native":
+        import llvmlite.binding  # noqa: F401
 
+        packages.append("evolvent_native")
+    for package in packages:
+        import_all(package)
     if method == "torch":
         import torch  # noqa: F401
 
@@ -36,6 +55,23 @@ def load(method: str) -> None:
         from . import _jax_values
 
         _jax_values.load()
+
+
+def import_all(package: str) -> None:
+    """Import every module of a package: most are loaded when first needed, which a solve should not wait for."""
+    for module in pkgutil.iter_modules(import_module(package).__path__, f"{package}."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
+
+
+def backend_of(method: str) -> str:
+    """The backend that a method of NumPy arrays or tensors asks for."""
+    return method.partition("-")[0]
+
+
+def algorithm_of(method: str) -> str:
+    """The algorithm that a method's name ends with, or Tsit5."""
+    return ALGORITHMS.get(method.rpartition("-")[2], "Tsit5")
 
 
 def problem_of(case: Case, y0: Any, params: dict[str, Any]) -> Any:
@@ -67,11 +103,21 @@ def jax_solver(case: Case, options: dict[str, Any]) -> Callable[[Any, Any], Any]
     return lambda y0, params: ev.solve(problem_of(case, y0, params), "Tsit5", **options).y
 
 
-def trajectory(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
-    """States at the save times."""
+def run_of(problem: Any, method: str, options: dict[str, Any]) -> Callable[[], Any]:
+    """A call that solves a problem of NumPy arrays: by a handle, or from the beginning each time."""
     import evolvent as ev
 
-    options = adaptive(case, tolerance)
+    options = {"backend": backend_of(method), **options}
+    algorithm = algorithm_of(method)
+    return (
+        ev.compile(problem, algorithm, **options)
+        if "handle" in method
+        else lambda: ev.solve(problem, algorithm, **options)
+    )
+
+
+def states_of(case: Case, options: dict[str, Any], method: str) -> Callable[[], Any]:
+    """States at the save times, by steps that the options describe."""
     if method == "jax":
         import jax
 
@@ -81,10 +127,20 @@ def trajectory(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
     if method == "torch":
         import torch
 
-        problem = problem_of(case, *_torch_values.arrays_of(case))
-        return torch.no_grad()(lambda: ev.solve(problem, "Tsit5", **options).y)
-    problem, algorithm = problem_of(case, case.y0, case.params), ALGORITHMS.get(method, "Tsit5")
-    return lambda: ev.solve(problem, algorithm, backend="eager", **options).y
+        run = run_of(problem_of(case, *_torch_values.arrays_of(case)), method, options)
+        return torch.no_grad()(lambda: run().y)
+    run = run_of(problem_of(case, case.y0, case.params), method, options)
+    return lambda: run().y
+
+
+def trajectory(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
+    """States at the save times, with the steps that the tolerance asks for."""
+    return states_of(case, adaptive(case, tolerance), method)
+
+
+def fixed_trajectory(case: Case, step: float, method: str) -> Callable[[], Any]:
+    """States at the save times after equal steps."""
+    return states_of(case, fixed(case, step), method)
 
 
 def gradient(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
@@ -115,7 +171,7 @@ def gradient(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
 
 
 def every_trajectory(case: Case, options: dict[str, Any], method: str) -> Callable[[], Any]:
-    """Final states of all trajectories: mapped by JAX, or one batch of rows on the eager backend."""
+    """Final states of all trajectories: mapped by JAX, or in the ensemble of the backend."""
     if method == "jax":
         import jax
 
@@ -131,9 +187,8 @@ def every_trajectory(case: Case, options: dict[str, Any], method: str) -> Callab
     rows = {name: np.full(shape, value, case.y0.dtype) for name, value in case.params.items()}
     y0, params = _torch_values.arrays_of(replace(case, params=rows)) if method == "torch" else (case.y0, rows)
     one = problem_of(case, y0, {name: value[0] for name, value in params.items()})
-    many = ev.EnsembleProblem(one, params=params)
-    backend = None if method == "torch" else "eager"
-    return lambda: ev.solve(many, "Tsit5", backend=backend, **options).y[:, -1, ...]
+    run = run_of(ev.EnsembleProblem(one, params=params), method, options)
+    return lambda: run().y[:, -1, ...]
 
 
 def ensemble(case: Case, tolerance: float, method: str) -> Callable[[], Any]:

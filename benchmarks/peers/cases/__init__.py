@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from .brusselator import BRUSSELATOR_2D
+from .brusselator import BRUSSELATOR_2D, BRUSSELATOR_ROLL, BRUSSELATOR_ROLL_FIXED
 from .ensembles import LORENZ_ENSEMBLE, LORENZ_ENSEMBLE_FIXED
 from .lorenz import LORENZ, LORENZ_SHORT
 from .lotka_volterra import LOTKA_VOLTERRA
+from .pleiades import PLEIADES
+from .pollu import POLLU
 from .spiral import SPIRAL_GRADIENT, SPIRAL_NEURAL_ODE
 
 __all__ = ["CASES"]
@@ -14,6 +16,8 @@ CASES = {
     case.name: case
     for case in (
         LOTKA_VOLTERRA,
+        PLEIADES,
+        POLLU,
         LORENZ_SHORT,
         LORENZ,
         LORENZ_ENSEMBLE,
@@ -21,5 +25,7 @@ CASES = {
         SPIRAL_NEURAL_ODE,
         SPIRAL_GRADIENT,
         BRUSSELATOR_2D,
+        BRUSSELATOR_ROLL,
+        BRUSSELATOR_ROLL_FIXED,
     )
 }

@@ -20,7 +20,16 @@ def lorenz(t, y, p):
 PARAMS = {"sigma": 10.0, "rho": 28.0, "beta": 8.0 / 3.0}
 PEERS = (
     "c-tsit5",
+    "numbalsoda-lsoda",
+    "numbalsoda-dop853",
+    "evolvent-native",
+    "evolvent-native-handle",
+    "evolvent-native-handle-dop853",
+    "evolvent-native-handle-vern7",
+    "evolvent-native-handle-vern8",
+    "evolvent-native-handle-vern9",
     "evolvent-eager",
+    "evolvent-eager-handle",
     "evolvent-torch",
     "evolvent-jax",
     "diffrax-tsit5",

@@ -66,6 +66,7 @@ SPIRAL_NEURAL_ODE = Case(
     peers=(
         "torchdiffeq-dopri5",
         "evolvent-torch",
+        "evolvent-native",
         "evolvent-eager",
         "scipy-rk45",
         "evolvent-jax",
