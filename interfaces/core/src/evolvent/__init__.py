@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ._eager import EagerBackend
     from ._errors import (
         BackendError,
+        CannotStage,
         InputError,
         PluginError,
         SolveError,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     )
     from ._events import Dose, Event, NonNegative
     from ._hooks import hookimpl
+    from ._numpy import NumpyBackend
     from ._problem import EnsembleProblem, ODEProblem, Problem, SecondOrderODEProblem
     from ._protocol import Backend
     from ._registry import algorithms, load_algorithm
@@ -34,6 +36,7 @@ _HOME = {
     "Algorithm": "_algorithm",
     "Backend": "_protocol",
     "BackendError": "_errors",
+    "CannotStage": "_errors",
     "Dose": "_events",
     "EagerBackend": "_eager",
     "EnsembleProblem": "_problem",
@@ -42,6 +45,7 @@ _HOME = {
     "EventLog": "_solution",
     "InputError": "_errors",
     "NonNegative": "_events",
+    "NumpyBackend": "_numpy",
     "ODEProblem": "_problem",
     "Occurrences": "_solution",
     "PluginError": "_errors",
@@ -67,6 +71,7 @@ __all__ = [
     "Algorithm",
     "Backend",
     "BackendError",
+    "CannotStage",
     "Dose",
     "EagerBackend",
     "EnsembleProblem",
@@ -75,6 +80,7 @@ __all__ = [
     "EventLog",
     "InputError",
     "NonNegative",
+    "NumpyBackend",
     "ODEProblem",
     "Occurrences",
     "PluginError",

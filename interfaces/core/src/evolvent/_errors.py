@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from typing import Any
 
 
 class _Picklable:
@@ -30,6 +31,26 @@ class InputError(_Picklable, ValueError):
 
 class BackendError(InputError):
     """Arrays of several libraries or devices met, or a backend can't do what was asked of it."""
+
+
+class CannotStage(Exception):
+    """A backend can't stage a function; nothing is computed yet, and another backend can run it.
+
+    Raised by a backend's `program`, or by what it returns when that is called first. Whoever asked for the program
+    starts over on `instead`; users see `reason` as that backend's note in `solution.stats`.
+
+    Parameters
+    ----------
+    instead : Backend
+        The backend to use; its `note` holds the reason.
+    reason : str
+        Which function, which line of it, and what to write there.
+    """
+
+    def __init__(self, instead: Any, reason: str):
+        super().__init__(reason)
+        self.instead = instead
+        self.reason = reason
 
 
 class PluginError(RuntimeError):

@@ -227,7 +227,14 @@ class Backend(Protocol):
         ...
 
     def program(self, entry, functions, examples) -> Any:
-        """Make ``entry(functions, *operands)`` callable on operands, compiled where the backend compiles."""
+        """Make ``entry(functions, *operands)`` callable on operands, compiled where the backend compiles.
+
+        Raises
+        ------
+        CannotStage
+            If a function can't be compiled, with the backend that runs it instead. The program may raise it too, when
+            it is called first.
+        """
         ...
 
     def in_lanes(self, lanes) -> Any:

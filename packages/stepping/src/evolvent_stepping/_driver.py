@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from evolvent import EnsembleProblem, InputError, SolveError, SolveInterrupted, Status
+import numpy as np
+
+from evolvent import CannotStage, EnsembleProblem, InputError, SolveError, SolveInterrupted, Status
 
 from ._finish import points, saved_value, solution_of, start_alone
 from ._model import Model
 from ._options import Options
-from ._prepare import prepare
+from ._prepare import other_span, prepare, require_nonnegative
 from ._settle import advance, start, sweep
 from ._state import RUNNING, Inputs, Plan, State
 from ._system import System
@@ -23,8 +25,8 @@ def solve(problem: Any, stepper: Any, backend: Any, options: Options) -> Any:
     if isinstance(problem, EnsembleProblem):
         from ._ensemble import solve_ensemble
 
-        return solve_ensemble(problem, stepper, backend, options)
-    return Run(problem, stepper, backend, options).solve()
+        return starting_over(lambda b: solve_ensemble(problem, stepper, b, options), backend)
+    return starting_over(lambda b: Run(problem, stepper, b, options).solve(), backend)
 
 
 def compile(problem: Any, stepper: Any, backend: Any, options: Options) -> Callable[..., Any]:
@@ -35,7 +37,48 @@ def compile(problem: Any, stepper: Any, backend: Any, options: Options) -> Calla
             "an ensemble is compiled by compiling its member problem.",
             "Compile that, and solve the ensemble with ev.solve.",
         )
-    return Run(problem, stepper, backend, options, keep=True).again
+    return Compiled(problem, stepper, backend, options)
+
+
+def staged_on(problem: Any, stepper: Any, backend: Any, options: Options) -> Any:
+    """The backend that would solve a problem: another than `backend` where that can't stage a function."""
+    if isinstance(problem, EnsembleProblem):
+        from ._ensemble import member_problem, own_options
+
+        problem, options = member_problem(problem, 0), own_options(options, 0)
+
+    def stage(backend: Any) -> Any:
+        Run(problem, stepper, backend, options, keep=True).stage()
+        return backend
+
+    return starting_over(stage, backend)
+
+
+def starting_over(work: Callable[[Any], Any], backend: Any) -> Any:
+    """Do ``work(backend)``; where that can't stage a function, do it all on the backend that can run it."""
+    try:
+        return work(backend)
+    except CannotStage as reason:
+        return work(reason.instead)
+
+
+class Compiled:
+    """A solve that is prepared: call it with other numbers, as ``run(y0=, params=, t_span=)``."""
+
+    def __init__(self, problem: Any, stepper: Any, backend: Any, options: Options):
+        self._made = lambda b: Run(problem, stepper, b, options, keep=True)
+        self._run = starting_over(lambda b: self._made(b).stage(), backend)
+
+    def __call__(self, y0: Any = None, params: Any = None, t_span: Any = None) -> Any:
+        """Solve the same problem with other numbers.
+
+        Numbers of another shape or type than the problem's own are solved anew, as `evolvent.solve` does.
+        """
+        try:
+            return self._run.again(y0, params, t_span)
+        except CannotStage as reason:
+            self._run = self._made(reason.instead)
+            return self._run.again(y0, params, t_span)
 
 
 class Run:
@@ -90,9 +133,18 @@ class Run:
         """The state with what the host looks at between slices on the host."""
         m = state.march
         seen = (m.t, m.accepted, m.rejected, m.calls, m.status, m.logged, state.saves, state.happenings)
-        t, accepted, rejected, calls, status, logged, saves, happenings = self.backend.landed(seen)
+        landed = self.backend.landed(seen)
+        if landed is seen:
+            return state
+        t, accepted, rejected, calls, status, logged, saves, happenings = landed
         m = m._replace(t=t, accepted=accepted, rejected=rejected, calls=calls, status=status, logged=logged)
         return state._replace(march=m, saves=saves, happenings=happenings)
+
+    def stage(self) -> Run:
+        """Look at the problem's functions now: the programs of a run that keeps them are made."""
+        for name in ("begin", "resume"):
+            self._program(name, self.inputs)
+        return self
 
     def _program(self, name: str, inputs: Inputs) -> Any:
         if name not in self._programs:
@@ -120,14 +172,43 @@ class Run:
         changes = {name: value for name, value in (("params", params), ("t_span", t_span)) if value is not None}
         if y0 is not None:
             changes |= {"q0": y0[0], "v0": y0[1]} if hasattr(self.problem, "q0") else {"y0": y0}
-        problem = self.problem.replace(**changes)
-        if t_span is not None or y0 is not None:
-            plan, inputs = prepare(Model(problem, self.backend), self.stepper, self.options)
-            if plan != self.plan:
-                return solve(problem, self.stepper, self.backend, self.options)
-        else:
-            inputs = self.inputs._replace(params=self.model.passed(params, "params"))
-        return self.solve(inputs, problem)
+        inputs = self._other_numbers(y0, params, t_span)
+        if inputs is not None:
+            return self.solve(inputs, _variant(self.problem, changes))
+        # Numbers of another kind, or a span that has to be looked at: check all, and start afresh where more differs.
+        run = Run(self.problem.replace(**changes), self.stepper, self.backend, self.options)
+        passed = self.model.same_kind(run.problem.params)
+        y = run.inputs.y0
+        same = passed is not None and y.shape == self.inputs.y0.shape and y.dtype == self.inputs.y0.dtype
+        if same and run.plan == self.plan and run.model.packing.key == self.model.packing.key:
+            return self.solve(run.inputs._replace(params=passed), run.problem)
+        return starting_over(
+            lambda b: (run if b is run.backend else Run(run.problem, self.stepper, b, self.options)).solve(),
+            self.backend,
+        )
+
+    def _other_numbers(self, y0: Any, params: Any, t_span: Any) -> Inputs | None:
+        """The inputs with other numbers of the same kind, checked; None where they are of another."""
+        b, inputs = self.backend, self.inputs
+        if b.traced or b.lanes:
+            return None
+        if params is not None:
+            passed = self.model.same_kind(params)
+            if passed is None:
+                return None
+            inputs = inputs._replace(params=passed)
+        if y0 is not None:
+            y = self.model.another(y0)
+            if y is None:
+                return None
+            if self.plan.guarded == "nonnegative":
+                require_nonnegative(b, inputs.nonnegative, y)
+            inputs = inputs._replace(y0=y)
+        if t_span is not None:
+            if self.model.doses or np.size(self.problem.discontinuities) or np.size(self.options.t_stops):
+                return None
+            return other_span(b, inputs, self.options, t_span)
+        return inputs
 
     def solve(self, inputs: Inputs | None = None, problem: Any = None) -> Any:
         inputs = self.inputs if inputs is None else inputs
@@ -138,7 +219,7 @@ class Run:
         try:
             state = self.advance_to_end(inputs, watch)
         except Exception as error:
-            if isinstance(error, InputError) or not (b.unbounded and hasattr(error, "evolvent_function")):
+            if isinstance(error, InputError | CannotStage) or not (b.unbounded and hasattr(error, "evolvent_function")):
                 raise
             # A function of the user raised before there was a state: the start is all that there is.
             return _checked(start_alone(self, problem, inputs), error, options.throw, b)
@@ -195,8 +276,20 @@ class Whole(_Entry):
         m = state.march
         m = m._replace(status=b.control.where(m.status == RUNNING, b.integer(Status.MAX_STEPS), m.status))
         state = state._replace(march=m)
-        value = saved_value(plan, functions)(m.t, m.y, state.params)
-        return state, points(plan, b, state, value), m.logged if plan.save == "steps" else state.saves
+        value = saved_value(plan, functions)
+        return (
+            state,
+            points(plan, b, state, lambda: value(m.t, m.y, state.params)),
+            m.logged if plan.save == "steps" else state.saves,
+        )
+
+
+def _variant(problem: Any, changes: dict[str, Any]) -> Any:
+    """The problem with numbers that were checked already."""
+    variant = object.__new__(type(problem))
+    variant.__dict__.update(problem.__dict__)
+    variant.__dict__.update(changes)
+    return variant
 
 
 def _begin(plan, system, inputs, value, limit, horizon):

@@ -50,6 +50,7 @@ def solve_ensemble(problem: Any, stepper: Any, backend: Any, options: Options) -
         device=backend.device_label,
         algorithm=stepper.name,
         seconds=time.perf_counter() - began,
+        note=backend.note,
     )
 
     member = Members(problem, stepper, backend, options, state, stats.seconds)

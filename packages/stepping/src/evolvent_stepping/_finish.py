@@ -15,8 +15,13 @@ from ._interpolation import Interpolation
 def solution_of(run: Any, problem: Any, inputs: Any, state: Any, watch: Any, seconds: float) -> Solution:
     """Make the user's solution of the driver's last state."""
     b, m = run.backend, state.march
-    reached = saved_value(run.plan, run.functions)(m.t, m.y, state.params)
-    times, values = points(run.plan, b, state, reached, [log[0] for log, _ in watch.chunks if log is not None])
+    times, values = points(
+        run.plan,
+        b,
+        state,
+        lambda: saved_value(run.plan, run.functions)(m.t, m.y, state.params),
+        [log[0] for log, _ in watch.chunks if log is not None],
+    )
     y = run.model.packing.unpack(b, values, lead=1) if run.options.save is None else values
     count = (lambda n: n) if b.traced else int
     stats = Stats(
@@ -64,27 +69,36 @@ def saved_value(plan: Any, functions: Any) -> Any:
 
 
 def points(plan: Any, b: Any, state: Any, value: Any, earlier: Any = ()) -> tuple[Any, Any]:
-    """The saved times and values, stacked; `value` is what belongs to the state that was reached."""
+    """The saved times and values, stacked; `value` gives what belongs to the state that was reached."""
     m = state.march
-    reached = (m.t, value)
     if plan.save == "steps":
         record, count = m.log[0], m.logged
     elif plan.save == "times":
         record, count = state.saved, state.saves
     else:
-        record, count = b.put(b.buffer(1, reached), b.integer(0), reached, b.boolean(True)), b.integer(1)
+        record, count = _row(b, (m.t, value())), b.integer(1)
     if b.traced:
         # Arrays inside a transformation can't be shorter: what is left repeats the end, or is NaN after a failure.
         good = b.control.logical_or(m.status == Status.SUCCESS, m.status == Status.TERMINATED)
-        rest = tree_map(lambda x: b.xp.where(good, x, b.xp.nan), reached)
+        rest = tree_map(lambda x: b.xp.where(good, x, b.xp.nan), (m.t, value()))
         times, values = b.filled(record, count, rest)
         return b.data_times(times, m.y), values
     rows = b.joined([*earlier, b.trimmed(record, count)])
     if plan.save == "times" and int(m.status) != Status.SUCCESS and not _ends_at(b, rows, m.t):
         # Nothing that was computed is lost: the state that was reached ends the solution.
-        rows = b.joined([rows, b.put(b.buffer(1, reached), b.integer(0), reached, b.boolean(True))])
-    times, values = b.stacked(rows, reached)
+        try:
+            rows = b.joined([rows, _row(b, (m.t, value()))])
+        except Exception:
+            # What ended the solve may be the function of what is saved.
+            if int(m.status) != Status.USER_ERROR or not b.length(rows):
+                raise
+    times, values = b.stacked(rows, None if b.length(rows) else (m.t, value()))
     return b.data_times(times, m.y), values
+
+
+def _row(b: Any, value: Any) -> Any:
+    """A record of one row."""
+    return b.put(b.buffer(1, value), b.integer(0), value, b.boolean(True))
 
 
 def _ends_at(b: Any, rows: Any, t: Any) -> bool:

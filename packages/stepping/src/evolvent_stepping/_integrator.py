@@ -6,7 +6,7 @@ from typing import Any
 
 from evolvent import InputError, SolveError, Status
 
-from ._driver import Run
+from ._driver import Run, starting_over
 from ._finish import solution_of
 from ._options import Options
 from ._state import RUNNING
@@ -32,8 +32,8 @@ class Integrator:
             )
         if backend.traced:
             raise InputError("backend", "a solve can't be stepped by hand inside a JAX transformation.")
-        self._run = Run(problem, stepper, backend, options, keep=True, by_hand=True)
-        self.reinit()
+        self._options = options
+        starting_over(lambda b: self._start(problem, stepper, b), backend)
 
     def reinit(self, y0: Any = None, params: Any = None) -> None:
         """Go back to the start, with another y0 or other params if given."""
@@ -42,9 +42,16 @@ class Integrator:
         if y0 is not None:
             changes |= {"q0": y0[0], "v0": y0[1]} if hasattr(run.problem, "q0") else {"y0": y0}
         if changes:
-            self._run = run = Run(
-                run.problem.replace(**changes), run.stepper, run.backend, run.options, keep=True, by_hand=True
-            )
+            problem = run.problem.replace(**changes)
+            starting_over(lambda b: self._start(problem, run.stepper, b), run.backend)
+        else:
+            self._begin(run)
+
+    def _start(self, problem: Any, stepper: Any, backend: Any) -> None:
+        self._begin(Run(problem, stepper, backend, self._options, keep=True, by_hand=True))
+
+    def _begin(self, run: Run) -> None:
+        self._run = run
         self._inputs = run.inputs
         self._end = run.backend.pick(run.inputs.stops, run.plan.n_stops - 1)
         # No step is tried yet: the state is the start's.

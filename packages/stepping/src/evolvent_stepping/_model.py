@@ -63,9 +63,46 @@ class Model:
     def passed(self, params: Any, what: str) -> tuple[Any, ...]:
         """Split parameters of the problem's structure into the leaves that are passed."""
         leaves, structure = flatten(params)
+        self._require_structure(structure, what)
+        return tuple(self._passed(leaves[i]) for i in self.dynamic)
+
+    def _require_structure(self, structure: Any, what: str) -> None:
         if structure != self.params_structure:
             raise InputError(what, f"params must keep their structure, {self.params_structure}, got {structure}.")
-        return tuple(self._passed(leaves[i]) for i in self.dynamic)
+
+    def same_kind(self, params: Any) -> tuple[Any, ...] | None:
+        """The leaves of other parameters that are passed; None where they are not what the functions were made for."""
+        leaves, structure = flatten(params)
+        self._require_structure(structure, "params")
+        found = []
+        for leaf, own in zip(leaves, self.leaves, strict=True):
+            if not _is_dynamic(own):
+                if leaf is not own and not (type(leaf) is type(own) and isinstance(leaf, int | str) and leaf == own):
+                    return None
+                continue
+            if isinstance(own, float) and type(leaf) is int:
+                leaf = float(leaf)
+            if not _alike(leaf, own):
+                return None
+            found.append(self._passed(leaf))
+        return tuple(found)
+
+    def another(self, state: Any) -> Any:
+        """Another initial state as one array; None where it is not of the kind and shape of the problem's."""
+        given, own = self._parts(state), self._parts(self.problem.state0)
+        if given is None or own is None or not all(map(_alike, given, own)):
+            return None
+        y0 = self._state0(state)[0]
+        return y0 if y0.shape == self.y0.shape and y0.dtype == self.y0.dtype else None
+
+    def _parts(self, state: Any) -> Any:
+        """The arrays that a state is given as; None where its structure is not that of the problem's."""
+        if isinstance(self.packing, Pair):
+            return state if isinstance(state, tuple | list) and len(state) == 2 else None
+        if self.packing.structure is None:
+            return (state,)
+        leaves, structure = flatten(state, lists=False)
+        return leaves if structure == self.packing.structure else None
 
     def functions(self, save: Callable[..., Any] | None, stepper: Any) -> dict[str, Callable[..., Any]]:
         """List the flat functions of the problem, and those that the user gave to the stepper, by name."""
@@ -174,6 +211,19 @@ class Model:
 
 def _is_dynamic(leaf: Any) -> bool:
     return is_array(leaf) or (isinstance(leaf, float | complex | np.inexact) and not isinstance(leaf, bool))
+
+
+def _alike(given: Any, own: Any) -> bool:
+    """Whether a leaf has the type, shape and dtype of another, as far as a compiled function can tell."""
+    if isinstance(own, float) and isinstance(given, float):
+        return True
+    if type(given) is not type(own):
+        return False
+    if is_array(own):
+        return given.shape == own.shape and given.dtype == own.dtype
+    if type(own) is list:
+        return len(given) == len(own) and all(type(x) is float for x in given)
+    return isinstance(own, complex | np.inexact)
 
 
 def _marked(function: Callable[..., Any], name: str) -> Callable[..., Any]:

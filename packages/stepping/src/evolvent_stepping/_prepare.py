@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -239,6 +240,33 @@ def guarded_components(b: Any, model: Model) -> Any:
             if not -mask.size <= component < mask.size:
                 raise InputError("domain", f"there is no component {component} in a state of {mask.size}.")
         mask.reshape(-1)[list(domain.components)] = True
-    if not b.traced and bool(b.xp.any(b.xp.logical_and(b.xp.asarray(mask, device=b.device), y0 < 0.0))):
+    array = b.xp.asarray(mask, device=b.device)
+    require_nonnegative(b, array, y0)
+    return array
+
+
+def require_nonnegative(b: Any, mask: Any, y0: Any) -> None:
+    """Refuse a start outside of what is guarded."""
+    if not b.traced and bool(b.xp.any(b.xp.logical_and(mask, y0 < 0.0))):
         raise InputError("y0", "has negative entries, but domain=NonNegative() was asked for.")
-    return b.xp.asarray(mask, device=b.device)
+
+
+def other_span(b: Any, inputs: Inputs, options: Options, t_span: Any) -> Inputs | None:
+    """The numbers of a solve without stops over another span; None where that takes a closer look."""
+    if type(t_span) is not tuple or len(t_span) != 2 or type(t_span[0]) is not float or type(t_span[1]) is not float:
+        return None
+    length = t_span[1] - t_span[0]
+    if not (math.isfinite(length) and length != 0.0):
+        return None
+    t0, t1 = b.real(t_span[0]), b.real(t_span[1])
+    direction = b.control.sign(t1 - t0) * b.real(1.0)
+    saves = inputs.saves
+    if options.saveat is not None and not isinstance(options.saveat, str):
+        # They are finite and sorted in the direction of the span that they were given for.
+        if isinstance(options.saveat, int | float | np.number) or direction != inputs.direction:
+            return None
+        if not (direction * (saves[0] - t0) >= 0.0 and direction * (t1 - saves[-1]) >= 0.0):
+            return None
+    elif options.saveat is not None:
+        saves = b.table([t1])
+    return inputs._replace(t0=t0, direction=direction, span=b.control.abs(t1 - t0), saves=saves, stops=b.table([t1]))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from evolvent import InputError, Status
+from evolvent import CannotStage, InputError, Status
 
 from ._state import RUNNING, March, Saving, State
+
+PACE = 0.05  # seconds between looks at the clock and the keyboard
 
 
 class Watch:
@@ -34,6 +36,9 @@ class Watch:
         self.slice = (
             self.plan.max_steps if self.backend.traced else 64 if watched else self.backend.slice or self.plan.max_steps
         )
+        self.taken = 0
+        # A slice is short beside the time that is left for all, and beside a user's patience after Ctrl-C.
+        self.pace = PACE if self.wall_time is None else min(PACE, self.wall_time / 8.0)
         self.bar = _progress_bar() if options.progress else None
         self.called = 0
 
@@ -41,16 +46,15 @@ class Watch:
         return 1 if self.on_step else min(self.plan.max_steps, self.slice)
 
     def next_limit(self, state: State) -> int:
-        """Let a slice take about a tenth of a second."""
+        """Let the next slice take about as long as it may, judged by the last."""
         taken = self._steps(state)
         if self.on_step:
             return taken + 1
         now = time.monotonic()
-        if now - self.last < 0.05:
-            self.slice = min(2 * self.slice, self.plan.max_steps)
-        elif now - self.last > 0.2:
-            self.slice = max(self.slice // 2, 1)
-        self.last = now
+        done, seconds = max(taken - self.taken, 1), now - self.last
+        # The first slice may have been slow because its program had to be made.
+        self.slice = max(1, int(done * min(max(self.pace / max(seconds, 1e-6), 0.125), 8.0)))
+        self.taken, self.last = taken, now
         return min(taken + self.slice, self.plan.max_steps)
 
     def _steps(self, state: State) -> int:
@@ -97,7 +101,13 @@ class Watch:
             return state
         zero = b.integer(0)
         if plan.logs and int(state.march.logged) >= plan.capacity:
-            self.chunks.append((b.trimmed(state.march.log, state.march.logged), None))
+            points, steps = state.march.log
+            count = state.march.logged
+            kept = (
+                b.trimmed(points, count) if plan.save == "steps" else (),
+                b.trimmed(steps, count) if plan.dense else (),
+            )
+            self.chunks.append((kept, None))
             state = state._replace(march=state.march._replace(logged=zero))
         if plan.happens and int(state.happenings) >= plan.max_events:
             self.chunks.append((None, b.trimmed(state.happened, state.happenings)))
@@ -106,6 +116,8 @@ class Watch:
 
     def rescued(self, error: BaseException, state: State | None) -> State:
         """Put the last good state together again after an exception inside the loops."""
+        if isinstance(error, CannotStage):
+            raise error
         reached = error.__dict__.get("evolvent_reached", []) if hasattr(error, "__dict__") else []
         march = next((carry for carry in reached if isinstance(carry, March)), None)
         whole = next((carry for carry in reached if isinstance(carry, State)), state)
@@ -126,6 +138,8 @@ class Watch:
         b, m = self.backend, state.march
         c = b.control
         running = m.status == RUNNING
+        if running is False:
+            return state
         why = self.stopped if self.stopped is not None else Status.MAX_STEPS
         if self.stopped is None and self.plan.save == "none":
             return state
