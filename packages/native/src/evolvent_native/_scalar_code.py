@@ -15,6 +15,7 @@ from ._builder import Function, Module, literal, llvm_type
 
 # The functions of the C library set errno, which nobody reads: without memory LLVM can merge and hoist their calls.
 PURE = "nounwind willreturn memory(none)"
+_FLAGS = (("", " contract"), (" reassoc", " reassoc contract"))
 _INFINITY, _NAN = float("inf"), float("nan")
 
 
@@ -26,6 +27,7 @@ def apply(
     input_kinds: Sequence[np.dtype],
     *,
     contract: bool = False,
+    reassociate: bool = False,
 ) -> Any:
     """Write one elementwise operation on one entry of each input.
 
@@ -37,6 +39,8 @@ def apply(
         Registers or literals; complex values are pairs (real part, imaginary part).
     contract : bool
         Whether products and sums may become fused multiply-adds.
+    reassociate : bool
+        Whether they may be computed in another order, which a sum in a loop needs to become a sum of vectors.
 
     Raises
     ------
@@ -53,7 +57,7 @@ def apply(
     write = _OPERATIONS[of.kind].get(op)
     if write is None:
         raise NotImplementedError(f"no machine code for {op} of {of}: write it in terms of other operations")
-    return write(_Entry(function, of, contract), *inputs)
+    return write(_Entry(function, of, _FLAGS[reassociate][contract]), *inputs)
 
 
 def select(function: Function, condition: str, yes: Any, no: Any, kind: np.dtype) -> Any:
@@ -109,11 +113,10 @@ class _Entry:
 
     __slots__ = ("flags", "function", "kind", "part", "type")
 
-    def __init__(self, function: Function, kind: np.dtype, contract: bool = False):
-        self.function, self.kind = function, kind
+    def __init__(self, function: Function, kind: np.dtype, flags: str = ""):
+        self.function, self.kind, self.flags = function, kind, flags
         self.part = _part(kind) if kind.kind == "c" else kind
         self.type = llvm_type(kind)
-        self.flags = " contract" if contract else ""
 
     def number(self, value: float) -> str:
         return literal(value, self.part)

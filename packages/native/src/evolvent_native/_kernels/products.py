@@ -1,0 +1,73 @@
+"""Matrix products of row-major arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._builder import Module
+from .writing import Array, Place, Value, Writer, kernel, part_of
+
+_DEPTH = 4  # rows of the second factor that one pass over a row of the product adds up
+
+
+def dot(w: Writer, a: Array, b: Array, count: Place, *, conjugate: bool = False) -> Value:
+    """The sum of products of the first entries; of the second array's conjugates if told so."""
+    kind = a.kind
+    if kind.kind != "c":
+        total = w.variable(kind, 0)
+        with w.loop(0, count) as i:
+            total.value = total.value.apply("add", a[i] * b[i], reassociate=True)
+        return total.value
+    # One sum for each product of parts: vectors of them form without shuffles in between.
+    part = part_of(kind)
+    sums = [[w.variable(part, 0) for _ in range(2)] for _ in range(2)]
+    with w.loop(0, count) as i:
+        x, y = a[i], b[i]
+        for p in range(2):
+            for q in range(2):
+                sums[p][q].value = sums[p][q].value.apply("add", x.part(p) * y.part(q), reassociate=True)
+    (rr, ri), (ir, ii) = [[total.value for total in row] for row in sums]
+    re, im = (rr + ii, ir - ri) if conjugate else (rr - ii, ir + ri)
+    return Value(w, kind, (re.name, im.name))
+
+
+def matmul(module: Module, kind: np.dtype) -> str:
+    """(a, b, out, batch, n, k, m): (n, k) by (k, m)."""
+
+    def write(w: Writer, a, b, out, batch, n, k, m):
+        with w.loop(0, batch) as p:
+            whole = k - k.apply("mod", _DEPTH)
+            left, right, product = (w.array(kind, x) for x in (a, b, out))
+            left, right, product = left.at(p * n * k), right.at(p * k * m), product.at(p * n * m)
+            with w.loop(0, n) as i:
+                row, factors = product.at(i * m), left.at(i * k)
+                with w.loop(0, m) as j:
+                    row[j] = 0
+                # Rows of the product stay in the cache while rows of the second factor pass by.
+                with w.loop(0, whole, _DEPTH) as q:
+                    some = [factors[q + d] for d in range(_DEPTH)]
+                    rows = [right.at((q + d) * m) for d in range(_DEPTH)]
+                    with w.loop(0, m) as j:
+                        total = row[j]
+                        for factor, other in zip(some, rows, strict=True):
+                            total = total + factor * other[j]
+                        row[j] = total
+                with w.loop(whole, k) as q:
+                    factor, other = factors[q], right.at(q * m)
+                    with w.loop(0, m) as j:
+                        row[j] = row[j] + factor * other[j]
+
+    return kernel(module, ("matmul", kind), ("a", "b", "out", "<batch>", "<n>", "<k>", "<m>"), write)
+
+
+def matvec(module: Module, kind: np.dtype) -> str:
+    """(a, b, out, batch, n, k): (n, k) by one column each."""
+
+    def write(w: Writer, a, b, out, batch, n, k):
+        with w.loop(0, batch) as p:
+            left, right, product = (w.array(kind, x) for x in (a, b, out))
+            left, right, product = left.at(p * n * k), right.at(p * k), product.at(p * n)
+            with w.loop(0, n) as i:
+                product[i] = dot(w, left.at(i * k), right, k)
+
+    return kernel(module, ("matvec", kind), ("a", "b", "out", "<batch>", "<n>", "<k>"), write)
