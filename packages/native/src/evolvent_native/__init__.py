@@ -1,0 +1,1 @@
+"""Solves as machine code: the compiler that is one more array namespace."""

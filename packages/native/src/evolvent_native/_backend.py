@@ -1,0 +1,225 @@
+"""The native backend: a solve as machine code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import optree
+from evolvent import CannotStage, InputError, NumpyBackend
+
+from . import _control, _recording
+from ._array import Array, array, cast
+from ._errors import StagingError, where_raised
+from ._graph import recording
+from ._namespace import namespace
+from ._program import Programs
+from ._staging import NAMESPACE, Rows, stage_function
+
+ROWS_MEMORY = 1 << 22  # bytes of a record that grows before it is emptied
+
+
+class NativeBackend(NumpyBackend):
+    """Runs a solve as one compiled program, on NumPy arrays.
+
+    The user's functions are staged anew in each solve, and machine code is looked up by what they compute, so that a
+    changed global or closure never gives a stale answer. Outside of a program it is the eager backend.
+    """
+
+    name = "native"
+    control: Any = _control
+    rematerialise = True
+    unbounded = False
+    sweeps = False
+    slice = 20_000  # steps before the first look at the clock and the keyboard
+
+    def __init__(self, leaves: Any = (), *, forced: bool = False):
+        super().__init__()
+        self.xp = namespace
+        self.forced = forced
+
+    @property
+    def label(self) -> str:
+        return "native"
+
+    # ---------------------------------------------------------------- control plane
+    def real(self, value):
+        return cast(value, np.float64) if isinstance(value, Array) else float(value)
+
+    def integer(self, value):
+        return cast(value, np.int64) if isinstance(value, Array) else int(value)
+
+    def boolean(self, value):
+        return cast(value, bool) if isinstance(value, Array) else bool(value)
+
+    def table(self, values):
+        values = np.asarray(values)
+        kind = {"f": np.float64, "i": np.int64, "b": bool}[values.dtype.kind]
+        return np.ascontiguousarray(values, dtype=kind)
+
+    def pick(self, table, *index):
+        if recording():
+            return _recording.pick(table, *index)
+        value = table[index]
+        return value.item() if isinstance(value, np.generic) else value
+
+    def scale(self, value, like):
+        return np.empty(0, like.dtype).real.dtype.type(value)
+
+    def to_control(self, *scalars):
+        if not recording():
+            return super().to_control(*scalars)
+        values = tuple(cast(array(x), np.float64) for x in scalars)
+        return values[0] if len(values) == 1 else values
+
+    # ---------------------------------------------------------------- data plane
+    def time(self, t, like):
+        if not recording():
+            return super().time(t, like)
+        return cast(array(t), np.empty(0, like.dtype).real.dtype)
+
+    def is_own(self, value, like):
+        return isinstance(value, Array | np.ndarray | np.generic)
+
+    def asked(self, function, y, *arguments):
+        return function(*arguments) if recording() else super().asked(function, y, *arguments)
+
+    def as_state(self, value, like, what):
+        if not recording():
+            return super().as_state(value, like, what)
+        return _recording.as_array(value, like, like.shape, what)
+
+    def as_array(self, value, like, shape, what):
+        if not recording():
+            return super().as_array(value, like, shape, what)
+        return _recording.as_array(value, like, shape, what)
+
+    def combine(self, y, dt, weights, ks):
+        return _recording.combine(y, dt, weights, ks) if recording() else super().combine(y, dt, weights, ks)
+
+    def rms(self, x):
+        if not recording():
+            return super().rms(x)
+        magnitude = namespace.abs(x)
+        return namespace.sqrt(namespace.mean(magnitude * magnitude)) if x.ndim else magnitude
+
+    def scaled_norm(self, error, y0, y1, rtol, atol):
+        if not recording():
+            return super().scaled_norm(error, y0, y1, rtol, atol)
+        return self.rms(error / (atol + rtol * namespace.maximum(namespace.abs(y0), namespace.abs(y1))))
+
+    # ---------------------------------------------------------------- control flow
+    def select(self, pred, yes, no):
+        return _recording.select(pred, yes, no) if recording() else super().select(pred, yes, no)
+
+    def cond(self, pred, yes, no, *operands):
+        if not recording() or isinstance(pred, bool):
+            return super().cond(pred, yes, no, *operands)
+        return _recording.cond(pred, yes, no, *operands)
+
+    def while_loop(self, cond, body, carry, *, max_iterations, resumable=False, records=None):
+        if not recording():
+            return super().while_loop(cond, body, carry, max_iterations=max_iterations, resumable=resumable)
+        if resumable:
+            return _recording.while_loop(cond, body, carry)
+        # A loop that does not count its own turns is counted here.
+        c = _control
+        _, carry = _recording.while_loop(
+            lambda s: c.logical_and(s[0] < max_iterations, cond(s[1])), lambda s: (s[0] + 1, body(s[1])), (0, carry)
+        )
+        return carry
+
+    def guarded(self, function, carry):
+        return function(carry) if recording() else super().guarded(function, carry)
+
+    # ---------------------------------------------------------------- records
+    def capacity(self, bytes_per_row: int) -> int:
+        """How many rows a record has before it is emptied."""
+        return max(64, min(ROWS_MEMORY // max(bytes_per_row, 1), 65_536))
+
+    def buffer(self, capacity, example):
+        if recording():
+            return _recording.buffer(capacity, example)
+        return _map(lambda x: np.zeros((capacity, *np.shape(x)), np.asarray(x).dtype).view(Rows), example)
+
+    def put(self, buffer, index, value, when):
+        if recording():
+            return _recording.put(buffer, index, value, when)
+        if when:
+
+            def write(rows, x):
+                rows[index] = x
+
+            _map(write, buffer, value)
+        return buffer
+
+    def trimmed(self, buffer, count):
+        # A copy: the memory is written to again.
+        return _map(lambda rows: np.array(rows[: int(count)], subok=False), buffer)
+
+    def joined(self, buffers):
+        if len(buffers) == 1:
+            return buffers[0]
+        return _map(lambda *parts: np.concatenate(parts), *buffers)
+
+    def length(self, buffer):
+        return optree.tree_leaves(buffer, namespace=NAMESPACE)[0].shape[0]
+
+    def take(self, buffer, index):
+        return _map(lambda rows: rows[index], buffer)
+
+    def stacked(self, buffer, example):
+        return buffer
+
+    def filtered(self, tree, mask):
+        kept = np.flatnonzero(np.asarray(mask))
+        return _map(lambda rows: rows[kept], tree)
+
+    def evaluate(self, function, steps, times, direction):
+        starts, lengths = steps[0], steps[1]
+        kept = np.flatnonzero(lengths != 0.0)
+        places = np.maximum(np.searchsorted(direction * starts[kept], direction * np.asarray(times), side="right") - 1, 0)
+        rows = [
+            function(float(t), *self._numbers(self.take(steps, int(kept[i]))))
+            for t, i in zip(np.asarray(times), places, strict=True)
+        ]
+        return _map(lambda *values: np.stack(values), *rows)
+
+    def _numbers(self, tree):
+        return _map(lambda x: x.item() if isinstance(x, np.generic) else x, tree)
+
+    def most(self, x):
+        return np.max(x).item() if isinstance(x, np.ndarray) else x
+
+    # ---------------------------------------------------------------- running
+    def program(self, entry, functions, examples):
+        staged = {name: self._staged(name, function, examples[name]) for name, function in functions.items()}
+        return Programs(self, entry, staged)
+
+    def _staged(self, name, function, examples):
+        try:
+            first, second = stage_function(function, examples), stage_function(function, examples)
+        except InputError:
+            raise
+        except StagingError as error:
+            raise self._refused(name, where_raised(error), str(error)) from error
+        except Exception as error:
+            raise self._refused(name, where_raised(error), f"{type(error).__name__}: {error}") from error
+        if first.key != second.key:
+            raise self._refused(name, "", "it does not compute the same when it is called again: does it draw numbers?")
+        return first
+
+    def _refused(self, name: str, where: str, why: str) -> Exception:
+        """What starts the solve again on the eager backend, or ends it where that is not wanted."""
+        reason = f"{name} can't be staged" + (f" ({where})" if where else "") + f": {why}"
+        if self.forced:
+            from evolvent import BackendError
+
+            return BackendError("backend", reason, "Leave backend= out to run it eagerly.")
+        instead = NumpyBackend()
+        instead.note = reason
+        return CannotStage(instead, reason)
+
+
+def _map(function, *trees):
+    return optree.tree_map(function, *trees, namespace=NAMESPACE)

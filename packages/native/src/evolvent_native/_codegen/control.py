@@ -1,0 +1,356 @@
+"""Loops, branches, calls and effects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import _kernels
+from .._builder import llvm_type
+from .._graph import Block, Graph, Node
+from . import loops
+from .loops import write_any
+
+
+def emit(e: Any, node: Node) -> None:
+    """Write a node with regions, with several results or with an effect."""
+    if node.op == "while":
+        _while(e, node)
+    elif node.op == "cond":
+        _cond(e, node)
+    elif node.op == "call":
+        _call(e, node)
+    elif node.op == "pointer_call":
+        _pointer_call(e, node)
+    elif node.op == "put":
+        _put(e, node)
+    elif node.op in _kernels.KERNELS:
+        loops.kernel(e, node)
+    else:
+        raise AssertionError(node.op)
+
+
+def is_small(node: Node) -> bool:
+    from .emitter import SMALL
+
+    return node.size <= SMALL
+
+
+def results_of(node: Node) -> dict[int, Node]:
+    """The nodes of a node's results, by number."""
+    found = {}
+    nodes = node.block.nodes
+    place = nodes.index(node) + 1
+    while place < len(nodes) and nodes[place].op == "result" and nodes[place].inputs[0] is node:
+        found[nodes[place].attrs[0]] = nodes[place]
+        place += 1
+    return found
+
+
+def _kinds(node: Node) -> list[str]:
+    return [llvm_type(node.dtype)] * (2 if node.dtype.kind == "c" else 1)
+
+
+def _parts(value: Any) -> tuple[str, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+class Phis:
+    """The registers of one small array where ways of the program meet."""
+
+    def __init__(self, e: Any, node: Node):
+        self.e, self.node, self.f = e, node, e.function
+        self.type = llvm_type(node.dtype)
+        width = 2 if node.dtype.kind == "c" else 1
+        self.names = [tuple(self.f.fresh("p") for _ in range(width)) for _ in range(node.size)]
+        self.places = [[self.f.reserve() for _ in range(width)] for _ in range(node.size)]
+        self.ways: list[tuple[str, list[Any]]] = []
+
+    def come(self, label: str, values: list[Any]) -> None:
+        """Say what the values are for those who come from `label`."""
+        self.ways.append((label, values))
+
+    def close(self) -> list[Any]:
+        for i, names in enumerate(self.names):
+            for j, name in enumerate(names):
+                ways = ", ".join(f"[ {_parts(values[i])[j]}, %{label} ]" for label, values in self.ways)
+                self.f.fill(self.places[i][j], f"{name} = phi {self.type} {ways}")
+        return self.values
+
+    @property
+    def values(self) -> list[Any]:
+        return [names if len(names) > 1 else names[0] for names in self.names]
+
+
+# ---------------------------------------------------------------- while
+def _while(e: Any, node: Node) -> None:
+    f = e.function
+    condition, body = node.regions
+    results = results_of(node)
+    carried = [i for i in range(len(node.inputs)) if e.live.carries(node, i)]
+    changing = [i for i in carried if body.outputs[i] is not body.params[i]]
+    homes: dict[int, str] = {}
+    first: dict[int, list[Any]] = {}
+    for i in carried:
+        x = node.inputs[i]
+        if i not in changing:
+            first[i] = e.scalars(x) if is_small(x) else []
+            if not is_small(x):
+                homes[i] = e.memory(x)
+        elif is_small(x):
+            first[i] = e.scalars(x)
+        else:
+            homes[i] = e.bytes(x.size * x.dtype.itemsize)
+            write_any(e, x, homes[i])
+    _bring(e, node)
+    before, head, inside, done = f.label, f.new_label("while"), f.new_label("body"), f.new_label("end")
+    f.branch(head)
+    f.begin(head)
+    phis = {i: Phis(e, body.params[i]) for i in changing if i not in homes}
+    for i, phi in phis.items():
+        phi.come(before, first[i])
+    with e.scope():
+        for block in (condition, body):
+            for i in carried:
+                if i in homes:
+                    e.set_memory(block.params[i], homes[i])
+                else:
+                    e.set_scalars(block.params[i], phis[i].values if i in phis else first[i])
+        e.effects(condition)
+        with e.scope():
+            f.branch_if(e.scalar(condition.outputs[0]), inside, done)
+            leaving = f.label
+        f.begin(inside)
+        with e.scope():
+            e.effects(body)
+            values = {i: e.scalars(body.outputs[i]) for i in phis}
+            _assign(e, {homes[i]: body.outputs[i] for i in changing if i in homes})
+        for i, phi in phis.items():
+            phi.come(f.label, values[i])
+            phi.close()
+        f.branch(head)
+    f.begin(done)
+    assert leaving
+    for i, result in results.items():
+        if i in homes:
+            e.set_memory(result, homes[i])
+        elif i in carried:
+            e.set_scalars(result, phis[i].values if i in phis else first[i])
+
+
+def _bring(e: Any, node: Node) -> None:
+    """Compute what a loop reads from around it before the loop, not in every turn."""
+    inner = {region for region in node.regions}
+    seen: set[Node] = set()
+    for region in node.regions:
+        _outer_uses(e, region, inner, seen)
+    for x in sorted(seen, key=lambda x: x.number):
+        if x.op in ("constant", "buffer", "iota"):
+            continue
+        if x.shape is None:
+            continue
+        if is_small(x):
+            e.scalars(x)
+        elif x.op not in ("broadcast",):
+            e.memory(x)
+
+
+def _outer_uses(e: Any, block: Block, inner: set[Block], seen: set[Node]) -> None:
+    for node in block.nodes:
+        if node not in e.live.live:
+            continue
+        for x in node.inputs:
+            if x.block not in inner and x.op != "while":
+                seen.add(x)
+        for region in node.regions:
+            inner.add(region)
+            _outer_uses(e, region, inner, seen)
+    for x in block.outputs:
+        if x in e.live.live and x.block not in inner:
+            seen.add(x)
+
+
+def _assign(e: Any, targets: dict[str, Node]) -> None:
+    """Write new values over old ones, none before its last reader."""
+    pending = {}
+    for home, node in targets.items():
+        if e.find(("memory", node)) == home:
+            continue
+        pending[home] = node
+    homes = set(targets)
+    while pending:
+        for home, node in pending.items():
+            readers = [other for other, x in pending.items() if other != home and home in _reads(e, x, homes)]
+            if not readers and _in_step(e, node, home):
+                _overwrite(e, node, home)
+                del pending[home]
+                break
+        else:
+            # Everything left is read by something else, or by itself out of order: keep one value apart.
+            home, node = next(iter(pending.items()))
+            apart = e.bytes(node.size * node.dtype.itemsize)
+            write_any(e, node, apart)
+            e.set_memory(node, apart)
+
+
+def _reads(e: Any, node: Node, homes: set[str]) -> set[str]:
+    """Which of the homes an expression that is not in memory yet reads."""
+    found: set[str] = set()
+    stack, seen = [node], set()
+    while stack:
+        at = stack.pop()
+        if at in seen or at.shape is None or is_small(at):
+            continue
+        seen.add(at)
+        memory = e.find(("memory", at))
+        if memory is None:
+            stack.extend(at.inputs)
+        elif memory in homes:
+            found.add(memory)
+    return found
+
+
+def _in_step(e: Any, node: Node, home: str) -> bool:
+    """Whether an expression reads the home that it goes to only at the entry that it writes."""
+    if home not in _reads(e, node, {home}) or e.find(("memory", node)) is not None:
+        return True
+    from .._graph import ELEMENTWISE
+
+    stack, seen = [node], set()
+    while stack:
+        at = stack.pop()
+        if at in seen or is_small(at) or e.find(("memory", at)) is not None:
+            continue
+        seen.add(at)
+        if at.op not in ELEMENTWISE and at.op != "combine" and home in _reads(e, at, {home}):
+            return False
+        stack.extend(at.inputs)
+    return True
+
+
+def _overwrite(e: Any, node: Node, home: str) -> None:
+    """Write a value to its home; where it is a choice between two arrays, copy no more than is chosen."""
+    f = e.function
+    if node.op == "where" and e.find(("memory", node)) is None:
+        pred, yes, no = node.inputs
+        scalar = _one_truth(pred)
+        if scalar is not None and all(e.find(("memory", x)) is not None for x in (yes, no)):
+            condition = e.scalar(scalar)
+            for x, holds in ((yes, True), (no, False)):
+                if e.find(("memory", x)) != home:
+                    test = condition if holds else f.emit(f"xor i1 {condition}, true")
+                    with f.when(test):
+                        e.copy(x.dtype, x.size, e.memory(x), home)
+            return
+    write_any(e, node, home)
+
+
+def _one_truth(pred: Node) -> Node | None:
+    while pred.op in ("broadcast", "reshape") and pred.size != 1:
+        pred = pred.inputs[0]
+    return pred if pred.size == 1 else None
+
+
+# ---------------------------------------------------------------- cond
+def _cond(e: Any, node: Node) -> None:
+    f = e.function
+    results = {i: x for i, x in results_of(node).items() if x in e.live.live}
+    yes, no = node.regions
+    same = {i for i in results if yes.outputs[i] is no.outputs[i]}
+    rooms = {i: e.bytes(x.size * x.dtype.itemsize) for i, x in results.items() if i not in same and not is_small(x)}
+    small = [i for i, x in results.items() if i not in same and is_small(x)]
+    for i in same:
+        # Both ways give what was there before.
+        x = yes.outputs[i]
+        (e.scalars if is_small(x) else e.memory)(x)
+    condition = e.scalar(node.inputs[0])
+    labels = [f.new_label("yes"), f.new_label("no")]
+    done = f.new_label("join")
+    f.branch_if(condition, *labels)
+    ways = []
+    for label, region in zip(labels, (yes, no), strict=True):
+        f.begin(label)
+        with e.scope():
+            e.effects(region)
+            values = {i: e.scalars(region.outputs[i]) for i in small}
+            for i, room in rooms.items():
+                write_any(e, region.outputs[i], room)
+        ways.append((f.label, values))
+        f.branch(done)
+    f.begin(done)
+    phis = {i: Phis(e, results[i]) for i in small}
+    for i, phi in phis.items():
+        for label, values in ways:
+            phi.come(label, values[i])
+        e.set_scalars(results[i], phi.close())
+    for i, room in rooms.items():
+        e.set_memory(results[i], room)
+    for i in same:
+        x = yes.outputs[i]
+        if is_small(x):
+            e.set_scalars(results[i], e.scalars(x))
+        else:
+            e.set_memory(results[i], e.memory(x))
+
+
+# ---------------------------------------------------------------- calls
+def _call(e: Any, node: Node) -> None:
+    graph, offset = node.attrs
+    name, room = e.callee(graph)
+    f = e.function
+    arguments = []
+    for x in node.inputs:
+        if x.shape == () and x.dtype.kind != "c":
+            arguments.append(f"{llvm_type(x.dtype)} {e.scalar(x)}")
+        else:
+            arguments.append(f"ptr {e.memory(x)}")
+    results = results_of(node)
+    pointers = []
+    for i, out in enumerate(graph.outputs):
+        pointers.append(e.room(results.get(i, out)))
+        arguments.append(f"ptr {pointers[-1]}")
+    arguments.append(f"ptr {e.data_table(offset)}")
+    with e.scope():
+        arguments.append(f"ptr {e.bytes(room) if room else 'null'}")
+        f.void(f"call void @{name}({', '.join(arguments)})")
+    for i, result in results.items():
+        e.set_memory(result, pointers[i])
+
+
+def _pointer_call(e: Any, node: Node) -> None:
+    """Call ``f(t, y, dy, params)``: a function of C's, by its address."""
+    f = e.function
+    (signature, index) = node.attrs
+    address = f.emit(f"load ptr, ptr {e.data(index)}, align 8")
+    (result,) = results_of(node).values()
+    pointer = e.room(result)
+    t, *arrays = node.inputs
+    y, rest = arrays[0], arrays[1:]
+    pointers = [e.memory(y), pointer, *(e.memory(x) for x in rest)]
+    arguments = ", ".join([f"double {e.scalar(t)}", *(f"ptr {p}" for p in pointers)])
+    f.void(f"call void {address}({arguments})")
+    e.set_memory(result, pointer)
+    assert signature
+
+
+def _put(e: Any, node: Node) -> None:
+    """Write a row of a buffer."""
+    buffer, row, value, when = node.inputs
+    f = e.function
+    rows = buffer.attrs[0]
+    condition = e.scalar(when)
+    at = e.scalar(row)
+    fits = f.emit(f"icmp ult i64 {at}, {rows}")
+    test = fits if condition == "true" else f.emit(f"and i1 {condition}, {fits}")
+    if not is_small(value):
+        loops_ready = e.find(("memory", value))
+        if loops_ready is None and e.live.uses[value] > 1:
+            e.memory(value)
+    else:
+        e.scalars(value)
+    with f.when(test), e.scope():
+        start = f.emit(f"mul nsw i64 {at}, {value.size}")
+        base = f.at("i8", e.buffer(buffer), f.emit(f"mul nsw i64 {start}, {value.dtype.itemsize}"))
+        write_any(e, value, base)
+
+
+assert Graph

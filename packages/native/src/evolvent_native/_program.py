@@ -1,0 +1,247 @@
+"""Compiled programs: found by what they compute, called on arrays and numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import threading
+from collections import OrderedDict
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ._array import Array
+from ._codegen import generate
+from ._codegen.unit import HEADER, slots
+from ._graph import Graph, Node, record_in
+from ._keys import describe
+from ._staging import Buffer, Rows, flatten, node_of, unflatten
+
+KEPT = 512  # programs in memory; those used longest ago go first
+_FORMATS = {"f8": "d", "f4": "f4x", "b1": "?7x", "i8": "q", "u8": "Q", "i4": "i4x", "u4": "I4x", "i2": "h6x"}
+_FORMATS |= {"u2": "H6x", "i1": "b7x", "u1": "B7x", "c16": "dd", "c8": "ff"}
+
+
+def _format(dtype: np.dtype) -> str:
+    return _FORMATS[f"{dtype.kind}{dtype.itemsize}"]
+
+
+class Kind:
+    """What a leaf of operands or results is: a number, an array or a record."""
+
+    __slots__ = ("dtype", "rows", "shape", "weak")
+
+    def __init__(self, leaf: Any):
+        self.rows = isinstance(leaf, Rows)
+        self.weak = isinstance(leaf, bool | int | float | complex) and not isinstance(leaf, np.generic)
+        known = leaf if isinstance(leaf, np.ndarray) else np.asarray(leaf)
+        self.shape, self.dtype = known.shape, known.dtype
+
+    def __repr__(self) -> str:
+        return f"{self.dtype.str}{self.shape}{self.rows}"
+
+
+def kinds_of(leaves: list[Any]) -> tuple[Any, ...]:
+    """What of operands code depends on, quickly."""
+    return tuple(
+        [
+            kind if (kind := type(x)) is float or kind is int or kind is bool else (kind, x.dtype, x.shape)
+            for x in map(_plain, leaves)
+        ]
+    )
+
+
+def _plain(x: Any) -> Any:
+    return x if type(x) in (float, int, bool) or isinstance(x, np.ndarray | np.generic) else np.asarray(x)
+
+
+class Program:
+    """Machine code with what is needed to call it.
+
+    Parameters
+    ----------
+    coming : list of Kind
+        Of the operands' leaves.
+    going : list
+        For each leaf of the result: ("scalar", dtype), ("array", dtype, shape), or ("rows", number) for a record,
+        which is one of the operands' or, behind those, a new one.
+    new_rows : list of (shape, dtype)
+        The records that a call makes.
+    """
+
+    def __init__(self, code: bytes, about: dict[str, Any]):
+        from ._machine import load_object
+
+        self.loaded = load_object(code, "evolvent_run")
+        self.call = self.loaded.function
+        coming: list[Kind] = about["coming"]
+        self.structure, self.going, self.new_rows = about["structure"], about["going"], about["new_rows"]
+        self.workspace_size = about["workspace"]
+        self.literals: list[np.ndarray] = about["literals"]
+        self.number_places = [i for i, kind in enumerate(coming) if kind.shape == () and not kind.rows]
+        self.array_places = [(i, kind.dtype) for i, kind in enumerate(coming) if kind.shape != () and not kind.rows]
+        self.row_places = [i for i, kind in enumerate(coming) if kind.rows]
+        self.complex_places = {i for i in self.number_places if coming[i].dtype.kind == "c"}
+        self.pack = struct.Struct("=" + "".join(_format(coming[i].dtype) for i in self.number_places)).pack
+        scalars = [kind for kind in self.going if kind[0] == "scalar"]
+        self.unpack = struct.Struct("=" + "".join(_format(kind[1]) for kind in scalars))
+        self.arrays_out = [kind for kind in self.going if kind[0] == "array"]
+        self.sizes_out = [-(-int(np.prod(shape)) * dtype.itemsize // 64) * 64 for _, dtype, shape in self.arrays_out]
+        self.workspaces: list[np.ndarray] = []
+
+    def __call__(self, leaves: list[Any], data: list[np.ndarray]) -> Any:
+        numbers = [leaves[i] for i in self.number_places]
+        if self.complex_places:
+            numbers = [
+                part
+                for i, x in zip(self.number_places, numbers, strict=True)
+                for part in ((x.real, x.imag) if i in self.complex_places else (x,))
+            ]
+        coming = self.pack(*numbers)
+        going = bytearray(self.unpack.size)
+        arrays = [_ready(leaves[i], dtype) for i, dtype in self.array_places]
+        block = np.empty(sum(self.sizes_out), np.uint8)
+        rows = [leaves[i] for i in self.row_places]
+        rows += [np.empty(shape, dtype).view(Rows) for shape, dtype in self.new_rows]
+        try:
+            workspace = self.workspaces.pop()
+        except IndexError:
+            workspace = np.empty(self.workspace_size + 64, np.uint8)
+        address = block.__array_interface__["data"][0]
+        results, at = [], 0
+        table = [
+            _bytes_address(coming),
+            _buffer_address(going),
+            -(-workspace.__array_interface__["data"][0] // 64) * 64,
+            *[x.__array_interface__["data"][0] for x in arrays],
+        ]
+        for (_, dtype, shape), size in zip(self.arrays_out, self.sizes_out, strict=True):
+            table.append(address + at)
+            results.append(np.ndarray(shape, dtype, block, at))
+            at += size
+        table += [x.__array_interface__["data"][0] for x in rows]
+        table += [x.__array_interface__["data"][0] for x in data]
+        table += [x.__array_interface__["data"][0] for x in self.literals]
+        packed = struct.pack(f"={len(table)}Q", *table)
+        self.call(_bytes_address(packed))
+        self.workspaces.append(workspace)
+        return unflatten(self.structure, self._leaves(self.unpack.unpack(going), results, rows))
+
+    def _leaves(self, numbers: tuple[Any, ...], arrays: list[np.ndarray], rows: list[np.ndarray]) -> list[Any]:
+        left, right = iter(numbers), iter(arrays)
+        leaves: list[Any] = []
+        for kind in self.going:
+            if kind[0] == "scalar":
+                leaves.append(complex(next(left), next(left)) if kind[1].kind == "c" else next(left))
+            else:
+                leaves.append(next(right) if kind[0] == "array" else rows[kind[1]])
+        return leaves
+
+
+def _ready(x: Any, dtype: np.dtype) -> np.ndarray:
+    """An array as code reads it: contiguous and aligned."""
+    if type(x) is np.ndarray and x.flags.c_contiguous and x.flags.aligned and x.dtype == dtype:
+        return x
+    return np.require(x, dtype, ["C", "A"])
+
+
+def _bytes_address(x: bytes) -> int:
+    return np.frombuffer(x, np.uint8).__array_interface__["data"][0]
+
+
+def _buffer_address(x: bytearray) -> int:
+    return np.frombuffer(x, np.uint8).__array_interface__["data"][0] if x else 0
+
+
+_programs: OrderedDict[Any, Program] = OrderedDict()
+_lock = threading.Lock()
+
+
+class Programs:
+    """An entry with staged functions: callable on operands, compiled for each kind of them."""
+
+    def __init__(self, backend: Any, entry: Any, staged: dict[str, Any]):
+        self.backend, self.entry, self.staged = backend, entry, staged
+        self.data = [x for name in sorted(staged) for x in staged[name].data]
+        self.made: dict[Any, Program] = {}
+
+    def __call__(self, *operands: Any) -> Any:
+        leaves, structure = flatten(operands)
+        key = (structure, kinds_of(leaves))
+        program = self.made.get(key)
+        if program is None:
+            program = self.made[key] = self._find(leaves, structure)
+        return program(leaves, self.data)
+
+    def _find(self, leaves: list[Any], structure: Any) -> Program:
+        coming = [Kind(x) for x in leaves]
+        parts = (
+            describe(self.entry.key),
+            [(name, self.staged[name].key, self.staged[name].structure) for name in sorted(self.staged)],
+            str(structure),
+            repr(coming),
+        )
+        key = hashlib.blake2b(repr(parts).encode(), digest_size=32).hexdigest()
+        with _lock:
+            program = _programs.get(key)
+            if program is not None:
+                _programs.move_to_end(key)
+                return program
+        program = Program(*compile_program(self.entry, self.staged, coming, structure))
+        with _lock:
+            _programs[key] = program
+            if len(_programs) > KEPT:
+                _programs.popitem(last=False)
+        return program
+
+
+def compile_program(entry: Any, staged: dict[str, Any], coming: list[Kind], structure: Any) -> tuple[bytes, Any]:
+    """Record an entry with the staged functions in their places, and compile it."""
+    from ._machine import compile_ir
+
+    graph, about = record(entry, staged, coming, structure)
+    text, workspace = generate(graph)
+    code = compile_ir(text, speed_level=2)
+    return code, about | {"workspace": workspace}
+
+
+def record(entry: Any, staged: dict[str, Any], coming: list[Kind], structure: Any) -> tuple[Graph, dict[str, Any]]:
+    """Record an entry's graph, and say how it is called."""
+    graph = Graph(literal_bytes=float("inf"))
+    offset, functions = 0, {}
+    for name in sorted(staged):
+        functions[name] = partial(staged[name].call, offset)
+        offset += len(staged[name].data)
+        graph.data += staged[name].data
+    with record_in(graph):
+        leaves: list[Any] = []
+        for kind in coming:
+            if kind.rows:
+                leaves.append(Buffer(_given_rows(graph, kind)))
+            else:
+                leaves.append(Array(graph.param(kind.shape, kind.dtype), False))
+        result, out = flatten(entry(functions, *unflatten(structure, leaves)))
+        going: list[Any] = []
+        for x in result:
+            if isinstance(x, Buffer):
+                going.append(("rows", x.node.attrs[1]))
+                continue
+            node = node_of(x)
+            graph.outputs.append(node)
+            going.append(("scalar", node.dtype) if node.shape == () else ("array", node.dtype, node.shape))
+    given = sum(kind.rows for kind in coming)
+    new = [(node.shape, node.dtype) for node in graph.buffers[given:]]
+    graph.data.clear()
+    return graph, {"coming": coming, "structure": out, "going": going, "new_rows": new, "literals": []}
+
+
+def _given_rows(graph: Graph, kind: Kind) -> Node:
+    node = Node("buffer", (), (kind.shape[0], len(graph.buffers)), kind.shape, kind.dtype, graph)
+    graph.nodes.append(node)
+    graph.buffers.append(node)
+    return node
+
+
+assert HEADER
+assert slots
