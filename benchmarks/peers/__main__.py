@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
-from . import _measure, _table
+from . import _measure, _table, compile_cost, first_solve, work_precision_plot
 from ._compare import compare
 from ._peers import all_peers
 from .cases import CASES
+
+COMMANDS = {
+    "first": first_solve.main,
+    "work-precision": work_precision_plot.main,
+    "compile-cost": compile_cost.main,
+}
 
 
 def arguments() -> argparse.Namespace:
@@ -17,6 +24,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.peers",
         description="Solve the same problems with evolvent and with others; one table per case.",
+        epilog=f"Other measurements, each with its own --help, begin with a command: {', '.join(COMMANDS)}.",
     )
     parser.add_argument("cases", nargs="*", metavar="case", help=f"any of {', '.join(CASES)}; all by default")
     parser.add_argument(
@@ -35,7 +43,10 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure the chosen cases and print their tables."""
+    """Measure the chosen cases and print their tables, or do what the command says."""
+    if sys.argv[1:2] and sys.argv[1] in COMMANDS:
+        COMMANDS[sys.argv[1]](sys.argv[2:])
+        return
     chosen = arguments()
     if chosen.first:
         print(json.dumps(_measure.first_solve_here(all_peers()[chosen.first], CASES[chosen.cases[0]])))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from . import _measure
 from ._case import Case
@@ -15,13 +17,16 @@ from ._work_precision import equal_error_ratio
 def installed(names: Sequence[str], say: Callable[[str], None]) -> list[Peer]:
     """The peers whose libraries can be imported; the others are named, with what would bring them."""
     known, found = all_peers(), []
+    missing: dict[str, list[str]] = {}
     for name in names:
         try:
             known[name].load()
         except ImportError as error:
-            say(f"{name} is left out: {error} ({known[name].module.INSTALL})")
+            missing.setdefault(f"{error} ({known[name].module.INSTALL})", []).append(name)
         else:
             found.append(known[name])
+    for reason, those in missing.items():
+        say(f"left out: {', '.join(those)}: {reason}")
     return found
 
 
@@ -83,10 +88,10 @@ def compare(
         say(f"{baseline} is not there to compare with: ratios are relative to {entries[0].peer}")
         baseline = entries[0].peer
     known = all_peers()
-    at_first = {
-        name: _measure.first_solve(known[name], case) if first else math.nan
-        for name in dict.fromkeys(entry.peer for entry in entries)
-    }
+    at_first = dict.fromkeys((entry.peer for entry in entries), math.nan)
+    for name in at_first if first else ():
+        with tempfile.TemporaryDirectory() as empty:
+            at_first[name] = _measure.first_solve(known[name], case, Path(empty))
     _measure.run_rounds(entries, seconds)
     return rows_of(case, entries, at_first, baseline), baseline
 

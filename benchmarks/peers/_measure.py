@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -45,10 +46,14 @@ class Entry:
         self.times.append((time.perf_counter() - start) / count)
 
 
-def first_solve(peer: Peer, case: Case) -> float:
-    """Seconds that a new process takes from its imports to its first result, or NaN when it fails."""
+def first_solve(peer: Peer, case: Case, cache: Path) -> float:
+    """Seconds that a new process takes from its imports to its first result, or NaN when it fails.
+
+    What evolvent compiles is kept in the folder `cache`, and looked for there.
+    """
     command = [sys.executable, "-m", __package__, case.name, "--first", peer.name]
-    child = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    environment = os.environ | {"EVOLVENT_CACHE_DIR": str(cache)}
+    child = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     return float(json.loads(child.stdout.splitlines()[-1])) if child.returncode == 0 else math.nan
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -57,13 +58,18 @@ def text(rows: list[Row], baseline: str) -> str:
         )
         for row in rows
     ]
-    widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
+    return aligned([header, *lines])
 
-    def aligned(cells: tuple[str, ...]) -> str:
+
+def aligned(lines: Sequence[tuple[str, ...]]) -> str:
+    """A header and its lines in columns, the first of them on the left, a rule between."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+
+    def line(cells: tuple[str, ...]) -> str:
         rest = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
         return "  ".join([cells[0].ljust(widths[0]), *rest])
 
-    return "\n".join([aligned(header), "  ".join("-" * width for width in widths), *map(aligned, lines)])
+    return "\n".join([line(lines[0]), "  ".join("-" * width for width in widths), *map(line, lines[1:])])
 
 
 def write_csv(path: Path, rows: list[Row]) -> None:

@@ -26,7 +26,6 @@ METHODS = (
     "native-handle-vern9",
     "native-rock4",
     "eager",
-    "eager-handle",
     "eager-rock4",
     "torch",
     "jax",

@@ -29,7 +29,6 @@ PEERS = (
     "evolvent-native-handle-vern8",
     "evolvent-native-handle-vern9",
     "evolvent-eager",
-    "evolvent-eager-handle",
     "evolvent-torch",
     "evolvent-jax",
     "diffrax-tsit5",
