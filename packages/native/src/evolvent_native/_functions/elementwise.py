@@ -192,7 +192,7 @@ bitwise_right_shift = _bits("shr", "bitwise_right_shift", "x1 shifted right by x
 
 def _comparison(op: str, doc: str):
     def function(x1: Any, x2: Any, /) -> Array:
-        a, b, weak = _operands(x1, x2)
+        a, b, _ = _operands(x1, x2)
         if a.dtype.kind == "c" and op not in ("eq", "ne"):
             raise TypeError("complex numbers have no order: compare their real parts or absolute values")
         return Array(make(op, (a, b), a.shape, BOOL))
@@ -255,9 +255,9 @@ def _of_floats(op: str):
     return function
 
 
-sqrt, exp, expm1, log, log1p, log2, log10 = map(_of_floats, "sqrt exp expm1 log log1p log2 log10".split())
-sin, cos, tan, asin, acos, atan = map(_of_floats, "sin cos tan asin acos atan".split())
-sinh, cosh, tanh, asinh, acosh, atanh = map(_of_floats, "sinh cosh tanh asinh acosh atanh".split())
+sqrt, exp, expm1, log, log1p, log2, log10 = map(_of_floats, ("sqrt", "exp", "expm1", "log", "log1p", "log2", "log10"))
+sin, cos, tan, asin, acos, atan = map(_of_floats, ("sin", "cos", "tan", "asin", "acos", "atan"))
+sinh, cosh, tanh, asinh, acosh, atanh = map(_of_floats, ("sinh", "cosh", "tanh", "asinh", "acosh", "atanh"))
 
 
 def _rounding(op: str):
@@ -274,7 +274,7 @@ def _rounding(op: str):
     return function
 
 
-floor, ceil, trunc = map(_rounding, "floor ceil trunc".split())
+floor, ceil, trunc = map(_rounding, ("floor", "ceil", "trunc"))
 round = _rounding("round")
 
 
@@ -312,7 +312,7 @@ def sign(x: Any, /) -> Array:
 
 
 def square(x: Any, /) -> Array:
-    """x * x."""
+    """The product x * x."""
     return multiply(x, x)
 
 
