@@ -126,8 +126,7 @@ def cache_state() -> str:
     try:
         _create(folder)
         _secret(folder, create=True)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError("the folder is read-only")
+        _remove(_new_file(folder, b""))
     except (OSError, ValueError) as error:
         return f"machine code is not kept in {folder}: {error}"
     return f"machine code is kept in {folder}"
