@@ -177,6 +177,8 @@ def _assign(e: Any, targets: dict[str, Node]) -> None:
             continue
         pending[home] = node
     homes = set(targets)
+    for node in pending.values():
+        _settle(e, node)
     while pending:
         for home, node in pending.items():
             readers = [other for other, x in pending.items() if other != home and home in _reads(e, x, homes)]
@@ -190,6 +192,22 @@ def _assign(e: Any, targets: dict[str, Node]) -> None:
             apart = e.bytes(node.size * node.dtype.itemsize)
             write_any(e, node, apart)
             e.set_memory(node, apart)
+
+
+def _settle(e: Any, node: Node) -> None:
+    """Bring what an expression is made of, and is no expression itself, to memory."""
+    from .emitter import FUSED
+
+    stack, seen = [node], set()
+    while stack:
+        at = stack.pop()
+        if at in seen or at.shape is None or is_small(at) or e.find(("memory", at)) is not None:
+            continue
+        seen.add(at)
+        if at.op in FUSED or at.op == "combine":
+            stack.extend(at.inputs)
+        else:
+            e.memory(at)
 
 
 def _reads(e: Any, node: Node, homes: set[str]) -> set[str]:

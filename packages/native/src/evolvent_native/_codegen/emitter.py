@@ -315,7 +315,7 @@ class Emitter:
             return self._gathered(node, self.element(node.inputs[1], place))
         if op in VIEWS:
             (x,) = node.inputs
-            source = source_place(op, node.attrs, 0, x.shape, node.shape, place)
+            source = source_place(op, node.attrs, x.shape, node.shape, place)
             if source is None:
                 assert op == "reshape"
                 assert not isinstance(place, Flat)

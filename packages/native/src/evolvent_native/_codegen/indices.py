@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,11 @@ def unravel(flat: int, shape: tuple[int, ...]) -> tuple[Index, ...]:
     return tuple(reversed(place))
 
 
-def source_place(op: str, attrs: tuple, which: int, source: tuple[int, ...], shape: tuple[int, ...], place: Place):
-    """Where input number `which`, of shape `source`, is read for an entry of a view; None if that is not affine."""
+def source_place(op: str, attrs: tuple, source: tuple[int, ...], shape: tuple[int, ...], place: Place):
+    """Where the input of a view, of shape `source`, is read for an entry; None if that is not affine."""
     if isinstance(place, Flat):
+        if op == "broadcast" and prod(source) == 1:
+            return (ZERO,) * len(source)
         return place if op == "reshape" else None
     if op == "broadcast":
         lead = len(shape) - len(source)

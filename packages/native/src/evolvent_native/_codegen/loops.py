@@ -214,7 +214,7 @@ class Plan:
         if op in ("concat", "update"):
             return self._pieces(node, at)
         (x,) = node.inputs
-        source = source_place(op, node.attrs, 0, x.shape, node.shape, at)
+        source = source_place(op, node.attrs, x.shape, node.shape, at)
         if source is None:
             self.e.memory(x)
             return []
