@@ -178,9 +178,8 @@ def test_what_is_no_problem(verb, given):
     """The error says what was given, with and without an algorithm."""
     with pytest.raises(ev.InputError, match=r"^problem: must be a problem such as ev\.ODEProblem, got "):
         verb(given)
-    if verb is not ev.explain:
-        with pytest.raises(ev.InputError, match=r"^problem: must be a problem such as ev\.ODEProblem, got "):
-            verb(given, "Tsit5")
+    with pytest.raises(ev.InputError, match=r"^problem: must be a problem such as ev\.ODEProblem, got "):
+        verb(given, "Tsit5")
 
 
 def test_a_problem_type_of_a_plugin(install):
@@ -245,7 +244,7 @@ def test_a_chooser_plugin_wins_by_its_score(install, problem):
         guessing=ALGORITHM,
         guess_hooks=hooks,
     )
-    assert ev.explain(problem) == "Guess: guessing never fails"
+    assert ev.explain(problem).splitlines() == ["Guess: guessing never fails", "backend eager (numpy)"]
     assert ev.solve(problem).algorithm.name == "Guess"
 
 
@@ -293,3 +292,56 @@ def test_the_listing():
     assert "order 5, adaptive" in line
     (line,) = [line for line in out.splitlines() if line.split()[:1] == ["eager"]]
     assert "cpu" in line
+
+
+MODEL = """
+import evolvent as ev
+
+decay = ev.ODEProblem(lambda t, y, p: -y, [1.0], (0.0, 1.0))
+
+class Models:
+    growth = decay.replace(f=lambda t, y, p: y)
+
+if __name__ == "__main__":
+    raise SystemExit("ran")
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "names"), [("", ["decay"]), (":decay", ["decay"]), (":Models.growth", ["Models.growth"])]
+)
+def test_explaining_the_problems_of_a_script(tmp_path, capsys, where, names):
+    """``python -m evolvent explain file.py:name`` prints what explain says of one problem or of all."""
+    script = tmp_path / "model.py"
+    script.write_text(MODEL)
+    main(["explain", f"{script}{where}"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if not line.startswith(" ")] == names
+    assert lines[1].startswith("  Tsit5: ")
+    assert lines[2].startswith("  backend ")
+
+
+def test_explaining_with_another_algorithm(tmp_path, capsys):
+    """The algorithm and the backend may be named."""
+    script = tmp_path / "model.py"
+    script.write_text(MODEL)
+    main(["explain", str(script), "--algorithm", "Vern7", "--backend", "eager"])
+    assert capsys.readouterr().out.splitlines() == ["decay", "  Vern7: as asked for", "  backend eager (numpy)"]
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("model.py:decy", r"nothing named 'decy'.*\['decay'\]"),
+        ("nowhere.py:decay", "there is no file"),
+        ("nowhere_at_all:decay", "there is no module 'nowhere_at_all'"),
+        ("json", "no problem at its top level"),
+        ("json:dumps", "must be a problem such as"),
+    ],
+)
+def test_explaining_what_is_not_there(tmp_path, monkeypatch, where, message):
+    """The message says what is missing; there is no traceback."""
+    (tmp_path / "model.py").write_text(MODEL)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=message):
+        main(["explain", where])

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import evolvent as ev
+from evolvent.trees import tree_map
 
 TIGHT = {"rtol": 1e-9, "atol": 1e-11}
 
@@ -139,3 +140,103 @@ def test_a_compiled_second_order_solve():
     run = ev.compile(problem, "DPRKN6", **TIGHT)
     q, v = run(y0=([0.0], [1.0])).y
     assert_allclose([q[-1, 0], v[-1, 0]], [np.sin(1.0), np.cos(1.0)], rtol=1e-7)
+
+
+KINDS = {
+    "array": (np.array([1.0, 2.0]), {"rate": np.array([1.0, 2.0]), "n": 2}),
+    "list": ([1.0, 2.0], {"rate": 1.0, "n": 2}),
+    "tree": ({"x": np.array([1.0, 2.0])}, (1.0, np.float64(2.0), 2)),
+}
+
+
+def _grow(t, y, p):
+    rate, n = (p["rate"], p["n"]) if isinstance(p, dict) else (p[0] * p[1], p[2])
+    return {"x": -(rate**n) * y["x"]} if isinstance(y, dict) else -(rate**n) * y
+
+
+NUMBERS = [
+    {"y0": "scaled"},
+    {"y0": "longer"},
+    {"y0": "single"},
+    {"y0": "integers"},
+    {"params": "scaled"},
+    {"params": "other constants"},
+    {"params": "integers"},
+    {"y0": "longer", "params": "scaled", "t_span": (0.0, 0.75)},
+    {"t_span": (0.25, 0.5)},
+    {"t_span": (0, 1)},
+    {"t_span": [0.0, 0.5]},
+    {"t_span": (0.0, -1.0)},
+]
+
+
+@pytest.mark.parametrize("saveat", [None, "end", 0.25, [0.25, 0.5]])
+@pytest.mark.parametrize("numbers", NUMBERS, ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_handle_takes_any_numbers(kind, numbers, saveat):
+    """Whatever numbers a handle is given, it gives what solve gives, or raises what solve raises."""
+    y0, params = KINDS[kind]
+    problem = ev.ODEProblem(_grow, y0, (0.0, 1.0), params)
+    run = ev.compile(problem, "Tsit5", saveat=saveat)
+
+    def changed(tree, how):
+        def change(x):
+            if isinstance(x, list):
+                return change(np.asarray(x)).tolist()
+            if isinstance(x, int):
+                return 3 if how == "other constants" else x
+            if not np.shape(x):
+                return 2 if how == "integers" else 1.5 * x
+            if how == "longer":
+                return np.ones((3, 2)) * x
+            kinds = {"single": np.float32, "integers": np.int64}
+            return x.astype(kinds[how]) if how in kinds else 1.5 * x
+
+        return tree_map(change, tree, lists=False)
+
+    given = {name: x if name == "t_span" else changed(problem.__dict__[name], x) for name, x in numbers.items()}
+
+    def result(solve):
+        try:
+            solution = solve()
+        except ev.InputError as error:
+            return str(error)
+        for name, value in given.items():
+            assert getattr(solution.problem, name) is value
+        return tree_map(lambda x: (x.shape, x.dtype, x.tolist()), (solution.t, solution.y)), solution.stats.n_steps
+
+    assert result(lambda: run(**given)) == result(lambda: ev.solve(problem.replace(**given), "Tsit5", saveat=saveat))
+
+
+@pytest.mark.parametrize("span", [(0.0, 0.6), (0.3, 2.0), (0.0, float("nan")), (0.0, float("inf")), (1.0, 1.0)])
+def test_a_handle_looks_at_the_times_of_another_span(span):
+    """Times to save that lie outside of a new span, and spans that are none, are refused as solve refuses them."""
+    problem = ev.ODEProblem(lambda t, y, p: -y, [1.0], (0.0, 1.0))
+    run = ev.compile(problem, "Tsit5", saveat=[0.2, 0.8])
+    with pytest.raises(ev.InputError) as expected:
+        ev.solve(problem.replace(t_span=span), "Tsit5", saveat=[0.2, 0.8])
+    with pytest.raises(ev.InputError) as caught:
+        run(t_span=span)
+    assert str(caught.value) == str(expected.value)
+
+
+def test_a_handle_looks_at_the_functions_once():
+    """A global that changes after compile changes nothing, however the handle is called."""
+    rate = [1.0]
+    problem = ev.ODEProblem(lambda t, y, p: -rate[0] * y, _jax().asarray([1.0]), (0.0, 1.0))
+    run = ev.compile(problem, "Tsit5", saveat="end", max_steps=50)
+    rate[0] = 2.0
+    assert_allclose(np.asarray(run().y[-1]), np.exp(-1.0), rtol=1e-5)
+
+
+def _jax():
+    return pytest.importorskip("jax.numpy", reason="jax is not installed")
+
+
+def test_a_handle_minds_the_domain():
+    """A start outside of the domain is refused, as by solve."""
+    problem = ev.ODEProblem(lambda t, y, p: -y, [1.0], (0.0, 1.0), domain=ev.NonNegative())
+    run = ev.compile(problem, "Tsit5")
+    assert run(y0=[2.0]).y[0, 0] == 2.0
+    with pytest.raises(ev.InputError, match=r"^y0: has negative entries"):
+        run(y0=[-1.0])

@@ -6,12 +6,14 @@ import sys
 import textwrap
 import time
 import traceback
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 import evolvent as ev
+from evolvent_stepping._watch import Watch
 
 
 def rotation(t, y, p):
@@ -208,3 +210,36 @@ def test_exceptions_of_other_functions(what):
     with pytest.raises(ev.SolveError, match="raised ValueError\\('broken'\\)") as caught:
         ev.solve(problem, "Tsit5", **options)
     assert caught.value.solution.t[-1] > 2.0
+
+
+@pytest.mark.parametrize("wall_time", [None, 0.08, 3.0])
+@pytest.mark.parametrize("rate", [1e3, 1e5, 1e7])
+def test_looks_are_neither_rare_nor_dear(monkeypatch, rate, wall_time):
+    """However fast steps are, the clock and the keyboard are looked at some twenty times a second, from early on.
+
+    With a limit of time the looks are closer, so that little time is lost beyond it.
+    """
+    clock, steps, looks = [0.0], [0], []
+    monkeypatch.setattr("evolvent_stepping._watch.time.monotonic", lambda: clock[0])
+    backend = SimpleNamespace(traced=False, slice=20_000 if rate > 1e6 else 100, most=lambda x: x)
+    options = SimpleNamespace(on_step=None, wall_time=wall_time, progress=False)
+    run = SimpleNamespace(options=options, backend=backend, plan=SimpleNamespace(max_steps=10**9))
+    watch = Watch(run, None)
+
+    def advance(limit):
+        clock[0] += (limit - steps[0]) / rate
+        steps[0] = limit
+        looks.append(clock[0])
+        return SimpleNamespace(march=SimpleNamespace(accepted=limit, rejected=0, status=int(ev.Status.RUNNING)))
+
+    state = advance(watch.first_limit())
+    while watch.goes_on(state) and clock[0] < 5.0:
+        state = advance(watch.next_limit(state))
+    gaps = np.diff([0.0, *looks])
+    pace = 0.05 if wall_time is None else min(0.05, wall_time / 8.0)
+    assert gaps[0] <= 0.11
+    assert gaps.max() <= max(gaps[0], 1.01 * pace)
+    assert len(looks) <= 1.1 * clock[0] / pace + 8
+    if wall_time is not None:
+        assert watch.stopped == ev.Status.WALL_TIME
+        assert clock[0] <= 1.13 * wall_time

@@ -33,6 +33,10 @@ class Algorithm(ABC):
         """Return ``run(y0=, params=, t_span=)``; called by `evolvent.compile`."""
         raise NotImplementedError(f"{self.name} has no compiled form: use ev.solve")
 
+    def staged_on(self, problem: Any, *, backend: Any, **options: Any) -> Any:
+        """The backend that would solve `problem`: another than `backend` where that can't stage a function of it."""
+        return backend
+
     def traits(self) -> list[str]:
         """List what sets this algorithm apart, in words."""
         words = [type_.__name__ for type_ in self.problem_types]

@@ -89,8 +89,17 @@ def compile(problem: Any, algorithm: Any = None, *, backend: str | None = None, 
     return algorithm.compile(problem, backend=runs, **options)
 
 
-def explain(problem: Any, *, backend: str | None = None, **options: Any) -> str:
-    """Say which algorithm `solve` would choose for a problem, and why.
+def explain(problem: Any, algorithm: Any = None, *, backend: str | None = None, **options: Any) -> str:
+    """Say which algorithm and which backend `solve` would take for a problem, and why.
+
+    Where a function of the problem can't be compiled, that names the line at fault and what to write instead. Nothing
+    is solved. Parameters are those of `solve`; ``python -m evolvent explain model.py`` prints this for the problems of
+    a script.
+
+    Returns
+    -------
+    str
+        A line for the algorithm and one for the backend.
 
     Examples
     --------
@@ -98,8 +107,13 @@ def explain(problem: Any, *, backend: str | None = None, **options: Any) -> str:
     >>> ev.explain(ev.ODEProblem(lambda t, y, p: -y, y0=[1.0], t_span=(0.0, 1.0))).split(":")[0]
     'Tsit5'
     """
-    _, algorithm, reason = _proposals(problem, options, _backend_of(problem, backend))[0]
-    return f"{algorithm.name}: {reason}"
+    runs, reason = None, "as asked for"
+    if algorithm is None:
+        runs = _backend_of(problem, backend)
+        _, algorithm, reason = _proposals(problem, options, runs)[0]
+    algorithm, runs = _resolve(problem, algorithm, backend, options, runs)
+    takes = algorithm.staged_on(problem, backend=runs, **options)
+    return f"{algorithm.name}: {reason}\nbackend {takes.label}" + (f": {takes.note}" if takes.note else "")
 
 
 def _backend_of(problem: Any, name: str | None) -> Any:
@@ -117,12 +131,14 @@ def _tracers(problem: Any) -> list[Any]:
     return [t for t in span if hasattr(t, "aval")]
 
 
-def _resolve(problem: Any, algorithm: Any, backend: str | None, options: dict[str, Any]) -> tuple[Algorithm, Any]:
+def _resolve(
+    problem: Any, algorithm: Any, backend: str | None, options: dict[str, Any], runs: Any = None
+) -> tuple[Algorithm, Any]:
     if isinstance(algorithm, str):
         algorithm = load_algorithm(algorithm)
     if isinstance(algorithm, type) and issubclass(algorithm, Algorithm):
         algorithm = algorithm()
-    runs = _backend_of(problem, backend)
+    runs = _backend_of(problem, backend) if runs is None else runs
     if algorithm is None:
         algorithm = _proposals(problem, options, runs)[0][1]
     if not isinstance(algorithm, Algorithm):

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 from math import prod
+from threading import Lock
 from typing import Any, NamedTuple
 
 import optree
 
 NAMESPACE = "evolvent"
 _registered: set[type] = set()
+_registering = Lock()
 
 
-def _register_dataclasses(tree: Any) -> None:
-    """Make optree look into the dataclasses of `tree`, wherever they stand in it."""
-    for leaf in optree.tree_iter(tree, namespace=NAMESPACE):
-        cls = type(leaf)
-        if dataclasses.is_dataclass(leaf) and cls not in _registered:
-            names = [field.name for field in dataclasses.fields(cls)]
-            optree.register_pytree_node(
-                cls,
-                lambda value, names=names: (tuple(getattr(value, n) for n in names), None, tuple(names)),
-                lambda _, children, cls=cls, names=names: _rebuild(cls, names, children),
-                namespace=NAMESPACE,
-            )
-            _registered.add(cls)
-            _register_dataclasses(tuple(getattr(leaf, n) for n in names))
+def _unknown(leaves: list[Any]) -> list[Any]:
+    """The dataclasses that optree took for leaves because it doesn't know them."""
+    return [leaf for leaf in leaves if hasattr(type(leaf), "__dataclass_fields__") and type(leaf) not in _registered]
+
+
+def _register(cls: type) -> None:
+    """Make optree look into the instances of a dataclass."""
+    names = [field.name for field in dataclasses.fields(cls)]
+    with _registering:
+        if cls in _registered:
+            return
+        optree.register_pytree_node(
+            cls,
+            lambda value: (tuple(getattr(value, n) for n in names), None, tuple(names)),
+            lambda _, children: _rebuild(cls, names, children),
+            namespace=NAMESPACE,
+        )
+        _registered.add(cls)
 
 
 def _rebuild(cls, names, children):
@@ -38,8 +44,13 @@ def _rebuild(cls, names, children):
 
 def flatten(tree: Any, *, lists: bool = True) -> tuple[list[Any], Any]:
     """Split a tree into its leaves and its structure; with ``lists=False`` a list of numbers is a leaf."""
-    _register_dataclasses(tree)
-    return optree.tree_flatten(tree, None if lists else _is_list_of_numbers, namespace=NAMESPACE)
+    is_leaf = None if lists else _is_list_of_numbers
+    found, structure = optree.tree_flatten(tree, is_leaf, namespace=NAMESPACE)
+    while unknown := _unknown(found):
+        for leaf in unknown:
+            _register(type(leaf))
+        found, structure = optree.tree_flatten(tree, is_leaf, namespace=NAMESPACE)
+    return found, structure
 
 
 def leaves(tree: Any) -> list[Any]:

@@ -98,3 +98,8 @@ class Stepper(Algorithm):
         from ._driver import compile
 
         return compile(problem, self, backend, Options.parse(self, options))
+
+    def staged_on(self, problem, *, backend, **options):
+        from ._driver import staged_on
+
+        return staged_on(problem, self, backend, Options.parse(self, options))

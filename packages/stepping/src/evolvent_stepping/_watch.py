@@ -34,7 +34,7 @@ class Watch:
         self.began = self.last = time.monotonic()
         watched = options.wall_time or options.progress
         self.slice = (
-            self.plan.max_steps if self.backend.traced else 64 if watched else self.backend.slice or self.plan.max_steps
+            self.plan.max_steps if self.backend.traced else 8 if watched else self.backend.slice or self.plan.max_steps
         )
         self.taken = 0
         # A slice is short beside the time that is left for all, and beside a user's patience after Ctrl-C.
