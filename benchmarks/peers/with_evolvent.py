@@ -58,7 +58,7 @@ def load(method: str) -> None:
 
 def import_all(package: str) -> None:
     """Import every module of a package: most are loaded when first needed, which a solve should not wait for."""
-    for module in pkgutil.iter_modules(import_module(package).__path__, f"{package}."):
+    for module in pkgutil.walk_packages(import_module(package).__path__, f"{package}."):
         if not module.name.endswith("__main__"):
             import_module(module.name)
 
