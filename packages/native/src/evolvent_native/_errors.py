@@ -14,6 +14,18 @@ class StagingError(Exception):
     """
 
 
+def reason(error: BaseException) -> str:
+    """What a user is told: NumPy wraps errors in less telling ones of its own."""
+    at: BaseException | None = error
+    for _ in range(10):
+        if at is None:
+            break
+        if isinstance(at, StagingError):
+            return str(at)
+        at = at.__cause__ or at.__context__
+    return f"{type(error).__name__}: {error}"
+
+
 def where_raised(error: BaseException) -> str:
     """The innermost line outside these packages and NumPy that led to an error: ``file.py, line 12: `source` ``."""
     found = ""

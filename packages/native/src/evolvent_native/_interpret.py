@@ -230,6 +230,14 @@ def _sign(attrs, shape, dtype, x):
     return np.sign(x)
 
 
+# As NumPy names them, too.
+_OWN_NAMES = frozenset(
+    (
+        "sqrt exp expm1 log log1p log2 log10 sin cos tan sinh cosh tanh floor ceil trunc isnan isinf isfinite "
+        "signbit hypot copysign nextafter maximum minimum"
+    ).split()
+)
+
 _OPERATIONS: dict[str, Any] = {
     "iota": lambda attrs, shape, dtype: np.arange(shape[0], dtype=dtype),
     "cast": lambda attrs, shape, dtype, x: (x.real if x.dtype.kind == "c" and dtype.kind != "c" else x).astype(dtype),
@@ -295,13 +303,7 @@ _OPERATIONS: dict[str, Any] = {
     "min": _reduction(np.min),
     "all": _reduction(np.all),
     "any": _reduction(np.any),
-    **{
-        name: _direct(getattr(np, name))
-        for name in (
-            "sqrt exp expm1 log log1p log2 log10 sin cos tan sinh cosh tanh floor ceil trunc isnan isinf isfinite "
-            "signbit hypot copysign nextafter maximum minimum"
-        ).split()
-    },
+    **{name: _direct(getattr(np, name)) for name in _OWN_NAMES},
 }
 
 _SEVERAL: dict[str, Any] = {"lu": _lu, "qr": lambda a: tuple(np.linalg.qr(a))}

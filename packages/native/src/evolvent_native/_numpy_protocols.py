@@ -15,18 +15,20 @@ from ._errors import StagingError
 from ._functions import elementwise as each
 from ._functions import indexing, linalg, methods
 
+# As NumPy names them, too.
+_OWN_NAMES = frozenset(
+    (
+        "add subtract multiply divide floor_divide remainder negative positive sign sqrt square reciprocal exp "
+        "expm1 exp2 log log1p log2 log10 sin cos tan sinh cosh tanh floor ceil trunc isnan isinf isfinite "
+        "signbit copysign nextafter hypot maximum minimum fmax fmin fmod heaviside logaddexp logaddexp2 cbrt "
+        "float_power deg2rad rad2deg equal not_equal less less_equal greater greater_equal logical_and "
+        "logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor ldexp modf divmod matmul vecdot"
+    ).split()
+)
+
 # NumPy's name of each ufunc, and the function's name here where it is another one.
 _UFUNCS: dict[str, str] = {
-    **{
-        name: name
-        for name in (
-            "add subtract multiply divide floor_divide remainder negative positive sign sqrt square reciprocal exp "
-            "expm1 exp2 log log1p log2 log10 sin cos tan sinh cosh tanh floor ceil trunc isnan isinf isfinite signbit "
-            "copysign nextafter hypot maximum minimum fmax fmin fmod heaviside logaddexp logaddexp2 cbrt float_power "
-            "deg2rad rad2deg equal not_equal less less_equal greater greater_equal logical_and logical_or "
-            "logical_xor logical_not bitwise_and bitwise_or bitwise_xor ldexp modf divmod matmul vecdot"
-        ).split()
-    },
+    **{name: name for name in _OWN_NAMES},
     "absolute": "abs",
     "fabs": "abs",
     "power": "pow",
@@ -228,9 +230,7 @@ for _theirs, _ours in {
     np.linalg.diagonal: linalg.diagonal,
     np.linalg.matrix_transpose: xp.matrix_transpose,
     np.result_type: xp.result_type,
-    np.can_cast: lambda from_, to, casting="safe": np.can_cast(
-        from_.dtype if isinstance(from_, Array) else from_, to, casting
-    ),
+    np.can_cast: lambda from_, to, casting="safe": _can_cast(from_, to, casting),
     np.shape: lambda a: array(a).shape,
     np.ndim: lambda a: array(a).ndim,
     np.size: lambda a, axis=None: array(a).size if axis is None else array(a).shape[axis],
@@ -253,6 +253,10 @@ def _typed(x: Any, dtype: Any) -> Array:
 def _like(x: Any, value: Any, dtype: Any, shape: Any) -> Array:
     x = array(x)
     return xp.full(x.shape if shape is None else shape, value, dtype=x.dtype if dtype is None else dtype)
+
+
+def _can_cast(x: Any, to: Any, casting: Any) -> bool:
+    return np.can_cast(x.dtype if isinstance(x, Array) else x, to, casting)
 
 
 def _angle(z: Any, degrees: bool) -> Array:

@@ -132,16 +132,15 @@ def _product(size: Array, angle: Array) -> Array:
 def sinh(z: Array) -> Array:
     x, y = _parts(z)
     c, s, factor = _hyperbolic(x)
-    re = where(x == 0, x, s * each.cos(y) * factor)
+    re = where((x == 0) & ~each.isfinite(y), x, s * each.cos(y) * factor)
     return complex_of(re, _product(c, each.sin(y)) * factor)
 
 
 def cosh(z: Array) -> Array:
     x, y = _parts(z)
     c, s, factor = _hyperbolic(x)
-    return complex_of(
-        c * each.cos(y) * factor, where(x == 0, x * each.copysign(0.0, y), _product(s, each.sin(y)) * factor)
-    )
+    im = where((x == 0) & ~each.isfinite(y), x, _product(s, each.sin(y)) * factor)
+    return complex_of(c * each.cos(y) * factor, im)
 
 
 def tanh(z: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
@@ -49,12 +50,12 @@ def astype(x: Any, dtype: Any, /, *, copy: Any = True, device: Any = None) -> Ar
     return Array(cast(x, dtype).node)
 
 
-def can_cast(from_: Any, to: Any, /) -> np.bool:
+def can_cast(from_: Any, to: Any, /) -> builtins.bool:
     """Whether an array or dtype can be cast to a dtype without loss."""
     return np.can_cast(_dtype(from_), np.dtype(to))
 
 
-def isdtype(dtype: Any, kind: Any) -> np.bool:
+def isdtype(dtype: Any, kind: Any) -> builtins.bool:
     """Whether a dtype is of a kind."""
     return np.isdtype(np.dtype(dtype), kind)
 

@@ -249,7 +249,8 @@ def _stacked(x: Array) -> Array:
 def _factorised(x: Array) -> tuple[Any, Any]:
     stacked = _stacked(x)
     count, n, _ = stacked.shape
-    return _graph.make_many("lu", (stacked.node,), (((count, n, n), x.dtype), ((count, n), INT)))
+    factors, exchanges = _graph.make_many("lu", (stacked.node,), (((count, n, n), x.dtype), ((count, n), INT)))
+    return factors, exchanges
 
 
 def solve(x1: Any, x2: Any, /) -> Array:

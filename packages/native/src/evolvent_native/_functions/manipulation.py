@@ -138,6 +138,11 @@ def broadcast_arrays(*arrays: Any) -> list[Array]:
     return [broadcast_to(x, shape) for x in found]
 
 
+def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
+    """The shape that arrays of several shapes are repeated to together."""
+    return np.broadcast_shapes(*(shape_of(shape) for shape in shapes))
+
+
 def concat(arrays: Any, /, *, axis: Any = 0) -> Array:
     """Arrays behind each other along an axis; None flattens them first."""
     found = _arrays(arrays)
@@ -252,6 +257,7 @@ __all__ = [
     "axes_of",
     "axis_of",
     "broadcast_arrays",
+    "broadcast_shapes",
     "broadcast_to",
     "concat",
     "expand_dims",

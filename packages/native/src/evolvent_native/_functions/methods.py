@@ -192,6 +192,11 @@ def rounded(x: Any, decimals: int = 0) -> Array:
     return each.multiply(each.round(each.divide(x, scale)), scale)
 
 
+def rounded_as_python(x: Array, decimals: int | None = None) -> Array:
+    """What round(x) is: an integer, unless decimals are asked for."""
+    return data_types.astype(each.round(x), data_types.int64) if decimals is None else rounded(x, decimals)
+
+
 def dot(self: Array, other: Any) -> Array:
     return linalg.dot(self, other)
 
@@ -207,7 +212,8 @@ def trace(self: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array
 __all__ = [
     name for name in dict(globals()) if not name.startswith("_") and name not in (
         "Any", "Array", "annotations", "creation", "data_types", "each", "indexing", "linalg", "manipulation",
-        "rounded", "searching", "sorting", "statistical",
+        "rounded",
+        "rounded_as_python", "searching", "sorting", "statistical",
     )
 ]  # fmt: skip
 __all__ += ["__copy__", "__deepcopy__"]

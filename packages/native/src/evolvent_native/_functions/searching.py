@@ -9,8 +9,10 @@ import numpy as np
 from .._array import Array, array, cast, common_dtype
 from .._errors import StagingError
 from .._graph import BOOL, INT, make
+from . import elementwise as each
 from .indexing import take
-from .manipulation import axis_of, reshape
+from .manipulation import axis_of, expand_dims, reshape
+from .statistical import any as any_of
 
 
 def _place_of(op: str):
@@ -62,9 +64,11 @@ def nonzero(x: Any, /) -> tuple[Array, ...]:
     return tuple(array(places) for places in np.nonzero(known))
 
 
-def argwhere(x: Any, /) -> NoReturn:
-    """Not possible: the shape of its result depends on values."""
-    raise StagingError("argwhere of a recorded array: its result's shape depends on values. Use xp.where")
+def isin(x1: Any, x2: Any, /, *, invert: bool = False) -> Array:
+    """Whether entries of x1 are among those of x2."""
+    x1, x2 = array(x1), array(x2)
+    found = any_of(each.equal(expand_dims(x1, axis=-1), reshape(x2, (-1,))), axis=-1)
+    return each.logical_not(found) if invert else found
 
 
 def _unique(name: str):
@@ -82,6 +86,7 @@ unique_inverse, unique_values = _unique("unique_inverse"), _unique("unique_value
 __all__ = [
     "argmax",
     "argmin",
+    "isin",
     "nonzero",
     "searchsorted",
     "unique_all",
