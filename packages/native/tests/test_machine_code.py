@@ -3,9 +3,12 @@
 import ctypes
 import gc
 import math
+import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 import weakref
 
 import numpy as np
@@ -237,6 +240,40 @@ def test_prepare_in_another_thread():
     assert load_object(compile_ir(CONSTANT.format(3), speed_level=1), "f").function(None) == 3
     thread.join(20)
     assert not thread.is_alive()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_fork_in_the_middle_of_a_compilation():
+    """A child that was forked while another thread compiled can compile."""
+    stop = threading.Event()
+
+    def work():
+        while not stop.is_set():
+            compile_ir(AXPY, speed_level=3)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        for _ in range(5):
+            child = os.fork()
+            if child == 0:
+                status = 1
+                try:
+                    status = load_object(compile_ir(CONSTANT.format(5), speed_level=1), "f").function(None)
+                finally:
+                    os._exit(status)
+            deadline = time.monotonic() + 20
+            while (done := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
+                time.sleep(0.005)
+            if done[0] == 0:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+            assert os.waitstatus_to_exitcode(done[1]) == 5
+            assert done[0] == child
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_llvm_is_imported_on_first_use():
