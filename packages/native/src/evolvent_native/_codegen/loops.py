@@ -308,7 +308,7 @@ def _reduce(e: Any, node: Node, pointer: str) -> None:
         return
     kept = [i for i in range(len(x.shape)) if i not in axes]
     axis_of = [Axis("", 0, n - 1) for n in x.shape]
-    Plan(e, x, tuple(along(a) if n > 1 else ZERO for a, n in zip(axis_of, x.shape, strict=True)))
+    Plan(e, _Whole(x), tuple(along(a) if n > 1 else ZERO for a, n in zip(axis_of, x.shape, strict=True)))
 
     def one(outer: tuple[Index, ...]) -> None:
         total = f.variable(kind, _first(node, kind))
@@ -423,4 +423,3 @@ def write_any(e: Any, node: Node, pointer: str) -> None:
         e.copy(node.dtype, node.size, source, pointer)
     else:
         write(e, node, pointer)
-
