@@ -202,10 +202,13 @@ class Function:
 
     # ------------------------------------------------------------ control flow
     @contextmanager
-    def loop(self, start: Any, stop: Any, step: int = 1, *, parallel: bool = False) -> Iterator[str]:
+    def loop(
+        self, start: Any, stop: Any, step: int = 1, *, parallel: bool = False, plain: bool = False
+    ) -> Iterator[str]:
         """Count from `start` up to, without, `stop`; registers of the body can't be used behind it: see `variable`.
 
         No turn of a parallel loop reads what another writes: LLVM is told so, and need not find out.
+        A plain one is translated as it stands, without vectors and unrolling, and compiles faster.
         """
         outer, self._group = self._group, self.module.metadata("distinct !{}") if parallel else None
         before, head, body, done = self.label, self.new_label("head"), self.new_label("body"), self.new_label("done")
@@ -218,11 +221,11 @@ class Function:
         yield index
         following = self.emit(f"add nsw i64 {index}, {step}")
         self.fill(place, f"{index} = phi i64 [ {start}, %{before} ], [ {following}, %{self.label} ]")
-        mark = ""
-        if parallel:
-            promise = self.module.metadata(f'!{{!"llvm.loop.parallel_accesses", {self._group}}}')
-            mark = f", !llvm.loop {self.module.metadata(f'distinct !{{null, {promise}}}', itself=True)}"
-        self.void(f"br label %{head}{mark}")
+        marks = [f'!"llvm.loop.parallel_accesses", {self._group}'] if parallel else []
+        marks += ['!"llvm.loop.vectorize.enable", i1 false', '!"llvm.loop.unroll.disable"'] if plain else []
+        promises = "".join(f", {self.module.metadata(f'!{{{mark}}}')}" for mark in marks)
+        about = self.module.metadata(f"distinct !{{null{promises}}}", itself=True) if marks else ""
+        self.void(f"br label %{head}{', !llvm.loop ' if marks else ''}{about}")
         self._group = outer
         self.begin(done)
 

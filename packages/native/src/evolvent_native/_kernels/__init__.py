@@ -63,7 +63,7 @@ def scratch_bytes(
     if op == "argsort":
         n = shape[attrs[0]]
         return -(-kind.itemsize * n // 8) * 8 + 16 * n
-    if op == "lu" and lapack.takes(kind, shape[1]):
+    if op == "lu" and lapack.takes(op, kind, shape[1]):
         return kind.itemsize * shape[1] ** 2 + 4 * shape[1] + 64
     return 0
 
@@ -77,7 +77,7 @@ class _Arrays:
 
 def _matmul(function: Function, attrs: Any, x: _Arrays, out: _Arrays, scratch: str) -> None:
     (batch, n, k), m, kind = x.shapes[0], x.shapes[1][2], out.kinds[0]
-    if lapack.takes(kind, min(n, k, m), function.module):
+    if lapack.takes("matmul", kind, min(n, k, m), function.module):
         name = lapack.matmul(function.module, kind)
     elif m == 1:
         name = products.matvec(function.module, kind)
@@ -90,7 +90,7 @@ def _matmul(function: Function, attrs: Any, x: _Arrays, out: _Arrays, scratch: s
 
 def _lu(function: Function, attrs: Any, x: _Arrays, out: _Arrays, scratch: str) -> None:
     (batch, n, _), kind = x.shapes[0], x.kinds[0]
-    if lapack.takes(kind, n, function.module):
+    if lapack.takes("lu", kind, n, function.module):
         name = lapack.lu(function.module, kind)
         call(function, name, *x.pointers, *out.pointers, scratch, batch, n)
         return
@@ -104,7 +104,7 @@ def _copied(function: Function, kind: np.dtype, x: _Arrays, out: _Arrays) -> Non
 
 def _lu_solve(function: Function, attrs: Any, x: _Arrays, out: _Arrays, scratch: str) -> None:
     (batch, n, _), m, kind = x.shapes[0], x.shapes[2][2], x.kinds[0]
-    if lapack.takes(kind, min(n, 2 * m), function.module):
+    if lapack.takes("lu_solve", kind, min(n, 2 * m), function.module):
         name = lapack.lu_solve(function.module, kind, transposed=bool(attrs[0]))
     else:
         name = linear_algebra.lu_solve(function.module, kind, transposed=bool(attrs[0]), single=m == 1)
@@ -122,7 +122,7 @@ def _triangular_solve(function: Function, attrs: Any, x: _Arrays, out: _Arrays, 
 
 def _cholesky(function: Function, attrs: Any, x: _Arrays, out: _Arrays, scratch: str) -> None:
     (batch, n, _), kind = x.shapes[0], x.kinds[0]
-    if lapack.takes(kind, n, function.module):
+    if lapack.takes("cholesky", kind, n, function.module):
         name = lapack.cholesky(function.module, kind)
     else:
         name = linear_algebra.cholesky(function.module, kind)

@@ -18,7 +18,7 @@ def _size(x: Value) -> Value:
 def _exchange(w: Writer, a: Array, i: Place, j: Place, count: Place) -> None:
     """Two rows, which may be the same."""
     first, second = a.at(i * count), a.at(j * count)
-    with w.when(~i.equals(j)), w.loop(0, count) as q:
+    with w.when(~i.equals(j)), w.loop(0, count, parallel=True) as q:
         x, y = first[q], second[q]
         first[q] = y
         second[q] = x
@@ -26,7 +26,7 @@ def _exchange(w: Writer, a: Array, i: Place, j: Place, count: Place) -> None:
 
 def _subtract(w: Writer, target: Array, factor: Value, source: Array, start: Place | int, stop: Place) -> None:
     """``target -= factor * source`` on a part of two rows."""
-    with w.loop(start, stop) as q:
+    with w.loop(start, stop, parallel=True) as q:
         target[q] = target[q] - factor * source[q]
 
 
@@ -92,7 +92,7 @@ def triangular(module: Module, kind: np.dtype, *, lower: bool, unit: bool, trans
                     _subtract(w, target, row[k], values.at(k * m), 0, m)
             if not unit:
                 pivot = row[i]
-                with w.loop(0, m) as q:
+                with w.loop(0, m, parallel=True) as q:
                     target[q] = target[q] / pivot
             if transposed:
                 with w.loop(*behind) as k:
@@ -146,7 +146,7 @@ def not_a_number(kind: np.dtype) -> complex:
 
 def fill(w: Writer, array: Array, count: Place, value: complex) -> None:
     """The same number in all entries."""
-    with w.loop(0, count) as i:
+    with w.loop(0, count, parallel=True) as i:
         array[i] = value
 
 
@@ -252,13 +252,13 @@ def _reflect(
 ) -> None:
     """Apply reflection j to some columns of `target`: ``target -= scale v (v^H target)``, with ``v[j] = 1``."""
     top = target.at(j * width)
-    with w.loop(start, stop) as q:
+    with w.loop(start, stop, parallel=True) as q:
         row[q] = top[q]
     with w.loop(j + 1, n) as i:
         factor, source = vectors[i * vector_width + j].conj(), target.at(i * width)
-        with w.loop(start, stop) as q:
+        with w.loop(start, stop, parallel=True) as q:
             row[q] = row[q] + factor * source[q]
-    with w.loop(start, stop) as q:
+    with w.loop(start, stop, parallel=True) as q:
         row[q] = row[q] * scale
         top[q] = top[q] - row[q]
     with w.loop(j + 1, n) as i:

@@ -15,13 +15,13 @@ def dot(w: Writer, a: Array, b: Array, count: Place, *, conjugate: bool = False)
     kind = a.kind
     if kind.kind != "c":
         total = w.variable(kind, 0)
-        with w.loop(0, count) as i:
+        with w.loop(0, count, inner=True) as i:
             total.value = total.value.apply("add", a[i] * b[i], reassociate=True)
         return total.value
     # One sum for each product of parts: vectors of them form without shuffles in between.
     part = part_of(kind)
     sums = [[w.variable(part, 0) for _ in range(2)] for _ in range(2)]
-    with w.loop(0, count) as i:
+    with w.loop(0, count, inner=True) as i:
         x, y = a[i], b[i]
         for p in range(2):
             for q in range(2):
@@ -41,20 +41,20 @@ def matmul(module: Module, kind: np.dtype) -> str:
             left, right, product = left.at(p * n * k), right.at(p * k * m), product.at(p * n * m)
             with w.loop(0, n) as i:
                 row, factors = product.at(i * m), left.at(i * k)
-                with w.loop(0, m) as j:
+                with w.loop(0, m, parallel=True) as j:
                     row[j] = 0
                 # Rows of the product stay in the cache while rows of the second factor pass by.
                 with w.loop(0, whole, _DEPTH) as q:
                     some = [factors[q + d] for d in range(_DEPTH)]
                     rows = [right.at((q + d) * m) for d in range(_DEPTH)]
-                    with w.loop(0, m) as j:
+                    with w.loop(0, m, parallel=True) as j:
                         total = row[j]
                         for factor, other in zip(some, rows, strict=True):
                             total = total + factor * other[j]
                         row[j] = total
                 with w.loop(whole, k) as q:
                     factor, other = factors[q], right.at(q * m)
-                    with w.loop(0, m) as j:
+                    with w.loop(0, m, parallel=True) as j:
                         row[j] = row[j] + factor * other[j]
 
     return kernel(module, ("matmul", kind), ("a", "b", "out", "<batch>", "<n>", "<k>", "<m>"), write)

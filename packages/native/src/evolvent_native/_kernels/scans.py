@@ -18,7 +18,7 @@ def running(module: Module, op: str, of: np.dtype, to: np.dtype) -> str:
                 target[j] = source[j].to(to)
             with w.loop(1, n) as i:
                 entries, row, before = source.at(i * inner), target.at(i * inner), target.at((i - 1) * inner)
-                with w.loop(0, inner) as j:
+                with w.loop(0, inner, parallel=True) as j:
                     total: Value = before[j]
                     row[j] = total.apply(op, entries[j].to(to))
 

@@ -37,7 +37,7 @@ def kernel(module: Module, key: tuple[Any, ...], parameters: Sequence[str], writ
     module.made[key] = name
     types = ["i64" if p[0] == "<" else "ptr noalias" for p in parameters]
     names = ["%" + p.strip("<>") for p in parameters]
-    function = Function(module, name, list(zip(types, names, strict=True)))
+    function = Function(module, name, list(zip(types, names, strict=True)), attributes="noinline")
     w = Writer(function)
     write(w, *(Place(w, n) if t == "i64" else n for t, n in zip(types, names, strict=True)))
     function.returned()
@@ -72,16 +72,19 @@ class Writer:
         return type(yes)._of(self, yes.kind, name)
 
     @contextmanager
-    def loop(self, start: Any, stop: Any, step: int = 1) -> Iterator[Place]:
-        """Count upwards."""
-        with self.function.loop(_text(start), _text(stop), step) as index:
+    def loop(
+        self, start: Any, stop: Any, step: int = 1, *, inner: bool = False, parallel: bool = False
+    ) -> Iterator[Place]:
+        """Count upwards; inner loops take the time, and become vectors, at once if no turn reads what others write."""
+        options = {"parallel": parallel, "plain": not inner and not parallel}
+        with self.function.loop(_text(start), _text(stop), step, **options) as index:
             yield Place(self, index)
 
     @contextmanager
     def down(self, start: Any, stop: Any) -> Iterator[Place]:
         """Count from just below `start` down to `stop`."""
         start, stop = as_value(self, INT, start), as_value(self, INT, stop)
-        with self.function.loop("0", (start - stop).name) as index:
+        with self.function.loop("0", (start - stop).name, plain=True) as index:
             yield Place(self, (start - 1).name) - Place(self, index)
 
     @contextmanager
