@@ -161,9 +161,10 @@ def compile_ir(text: str, *, speed_level: int, vector_width: int | None = None) 
         A module. Its target, if it names one, must be this machine's.
     speed_level : int
         How much LLVM shall do about speed. 0: translate as it stands. 1: fold and drop what is superfluous; enough
-        for straight-line code that the graph has simplified already, at a fifth of the cost of the next; what is in
-        memory (`alloca`) stays there, and loops stay as they are. 2: LLVM's O1 and vectorised loops, for code with loops over arrays. 3: LLVM's O2, and vector instructions for straight-line
-        code as well (SLP), which halves the run time of some systems of dozens of equations and costs most.
+        for straight-line code that the graph has simplified already, at a fifth of the cost of the next. What is in
+        memory (`alloca`) stays there, and loops stay as they are. 2: LLVM's O1 and vectorised loops, for code with
+        loops over arrays. 3: LLVM's O2, and vector instructions for straight-line code as well (SLP), which halves
+        the run time of some systems of dozens of equations and costs most.
     vector_width : {None, 128, 256, 512}
         Bits of the vectors that LLVM shall prefer on x86; None leaves it to what it knows of the CPU.
 
