@@ -16,15 +16,13 @@ from ._functions import elementwise as each
 from ._functions import indexing, linalg, methods
 
 # As NumPy names them, too.
-_OWN_NAMES = frozenset(
-    (
-        "add subtract multiply divide floor_divide remainder negative positive sign sqrt square reciprocal exp "
-        "expm1 exp2 log log1p log2 log10 sin cos tan sinh cosh tanh floor ceil trunc isnan isinf isfinite "
-        "signbit copysign nextafter hypot maximum minimum fmax fmin fmod heaviside logaddexp logaddexp2 cbrt "
-        "float_power deg2rad rad2deg equal not_equal less less_equal greater greater_equal logical_and "
-        "logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor ldexp modf divmod matmul vecdot"
-    ).split()
-)
+_OWN_NAMES = """
+    add subtract multiply divide floor_divide remainder negative positive sign sqrt square reciprocal exp
+    expm1 exp2 log log1p log2 log10 sin cos tan sinh cosh tanh floor ceil trunc isnan isinf isfinite
+    signbit copysign nextafter hypot maximum minimum fmax fmin fmod heaviside logaddexp logaddexp2 cbrt
+    float_power deg2rad rad2deg equal not_equal less less_equal greater greater_equal logical_and
+    logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor ldexp modf divmod matmul vecdot
+""".split()  # noqa: SIM905
 
 # NumPy's name of each ufunc, and the function's name here where it is another one.
 _UFUNCS: dict[str, str] = {

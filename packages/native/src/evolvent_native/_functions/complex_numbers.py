@@ -203,6 +203,8 @@ def atanh(z: Array) -> Array:
     u, v = where(far, 0.5, size), where(far, 0.5, y)
     re = 0.25 * each.log1p(4.0 * u / ((1.0 - u) * (1.0 - u) + v * v))
     im = 0.5 * each.atan2(2.0 * v, (1.0 - u) * (1.0 + u) - v * v)
+    tight = (u == 1.0) & (each.abs(v) < 4.0 * math.sqrt(float(np.finfo(x.dtype).tiny)))  # v * v would be lost
+    re = where(tight, 0.5 * (LN2 - each.log(where(tight, each.abs(v), 1.0))), re)
     # Far away it is 1 / z, and a quarter turn.
     h = each.hypot(0.5 * x, 0.5 * y)
     re = where(far, 0.25 * (size / h) / h, re)
