@@ -10,6 +10,8 @@ from evolvent_native._graph import BINARY, BOOL, COMPARISONS, PREDICATES, UNARY
 from evolvent_native._interpret import evaluate
 from evolvent_native._machine import compile_ir, load_object
 from evolvent_native._scalar_code import apply
+from evolvent_native._symbols import undefined_symbols
+from evolvent_native._vector_functions import variants
 
 
 def words(text):
@@ -340,3 +342,21 @@ def test_what_has_no_code_is_said():
     """An operation that a dtype lacks is named."""
     with pytest.raises(NotImplementedError, match="exp of complex128"):
         apply(Function(Module(), "run", []), "exp", np.dtype("c16"), [("%a", "%b")], [np.dtype("c16")])
+
+
+def test_loops_call_functions_on_vectors():
+    """Where the C library has the function on vectors, a loop over an array calls that; single numbers don't."""
+    if not variants("exp", 1, 8):
+        pytest.skip("this C library has no functions on vectors")
+    kind = np.dtype("f8")
+    for there in (True, False):
+        module = Module(vector_functions=there)
+        f = Function(module, "run", [("ptr noalias", "%x"), ("ptr noalias", "%y")], "i64", internal=False)
+        with f.loop(0, 1000, parallel=True) as i:
+            f.store(kind, apply(f, "exp", kind, [f.load(kind, "%x", i)], [kind]), "%y", i)
+        f.returned("i64 0")
+        code = compile_ir(module.text(), speed_level=2)
+        assert any(name.startswith("_ZGV") for name in undefined_symbols(code)) == there
+        x, y = np.linspace(-5, 5, 1000), np.zeros(1000)
+        load_object(code, "run", arguments=2).function(x.ctypes.data, y.ctypes.data)
+        np.testing.assert_allclose(y, np.exp(x), rtol=8 * np.finfo(kind).eps)

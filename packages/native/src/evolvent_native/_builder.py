@@ -47,15 +47,19 @@ class Module:
     ----------
     target : str
         "host", or "nvptx64" for NVIDIA's GPUs, whose transcendental functions have other names.
+    vector_functions : bool
+        Whether loops may call the C library's functions on vectors, where it has some.
     """
 
-    def __init__(self, target: str = "host"):
-        self.target = target
+    def __init__(self, target: str = "host", *, vector_functions: bool = True):
+        self.target, self.vector_functions = target, vector_functions and target == "host"
         self.functions: list[Function] = []
         self.declared: dict[str, str] = {}
         self.constants: dict[Any, str] = {}
         self.made: dict[Any, Any] = {}
         self._metadata: list[str] = []
+        self._attributes: list[str] = ["nounwind"]
+        self._used: list[str] = []
 
     def metadata(self, text: str, *, itself: bool = False) -> str:
         """Add a line of metadata; with `itself`, its first item is the line's own name, as loops want it."""
@@ -67,6 +71,16 @@ class Module:
         """Declare a function from outside, once."""
         self.declared[name] = f"declare {returns} @{name}({', '.join(types)}) {attributes}".rstrip()
         return name
+
+    def attributes(self, text: str) -> str:
+        """Name a group of attributes."""
+        if text not in self._attributes:
+            self._attributes.append(text)
+        return f"#{self._attributes.index(text)}"
+
+    def use(self, name: str) -> None:
+        """Keep a declaration that nothing refers to yet."""
+        self._used.append(f"ptr @{name}")
 
     def constant(self, dtype: np.dtype, raw: bytes) -> str:
         """The address of an array of constants."""
@@ -84,7 +98,10 @@ class Module:
         parts += [function.text() for function in self.functions]
         parts += self.declared.values()
         parts += [f"!{i} = {text}" for i, text in enumerate(self._metadata)]
-        parts.append("attributes #0 = { nounwind }")
+        parts += [f"attributes #{i} = {{ {text} }}" for i, text in enumerate(self._attributes)]
+        if self._used:
+            kept = f"[{len(self._used)} x ptr] [{', '.join(self._used)}]"
+            parts.append(f'@llvm.compiler.used = appending global {kept}, section "llvm.metadata"')
         return "\n".join(parts) + "\n"
 
 

@@ -15,6 +15,8 @@ from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from . import _vector_functions
+from ._kernels import lapack
 from ._symbols import undefined_symbols
 
 if TYPE_CHECKING:
@@ -254,6 +256,15 @@ def _linker() -> Any:
     return _llvm().create_lljit_compiler(_machine(1, None), use_jit_link=sys.platform != "win32", suppress_errors=True)
 
 
+def _address(name: str) -> int | None:
+    """Where a function that generated code calls is, if it is not one of the process's own."""
+    if name.startswith(_vector_functions.PREFIX):
+        return _vector_functions.address(name)
+    if name not in _provided and name.startswith(lapack.PREFIX):
+        lapack.provide()
+    return _provided.get(name)
+
+
 def load_object(data: bytes, symbol: str, *, arguments: int = 1, returns: bool = True) -> Loaded:
     """Link an object file into the process.
 
@@ -281,7 +292,7 @@ def load_object(data: bytes, symbol: str, *, arguments: int = 1, returns: bool =
     except ValueError as error:
         raise CodegenError(f"the machine code can't be linked: {error}") from None
     with _lock:
-        found = {name: _provided.get(name) or llvm.address_of_symbol(name) for name in names}
+        found = {name: _address(name) or llvm.address_of_symbol(name) for name in names}
         library = llvm.JITLibraryBuilder().add_object_img(data).export_symbol(symbol)
         for name, address in found.items():
             if address:

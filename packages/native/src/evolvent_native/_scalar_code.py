@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ._builder import Function, Module, literal, llvm_type
+from ._vector_functions import variants
 
 # The functions of the C library set errno, which nobody reads: without memory LLVM can merge and hoist their calls.
 PURE = "nounwind willreturn memory(none)"
@@ -108,6 +109,20 @@ def _call(function: Function, name: str, returns: str, type_: str, *arguments: s
     return function.emit(f"call {returns} @{name}({', '.join(f'{type_} {x}' for x in arguments)})")
 
 
+def _on_vectors(module: Module, name: str, arity: int, kind: np.dtype) -> str:
+    """Attributes that tell which functions on vectors do the same as a function on numbers."""
+    key = ("vectors", name)
+    if key not in module.made:
+        type_, listed = llvm_type(kind), []
+        for count, symbol in variants(name, arity, kind.itemsize):
+            module.declare(symbol, f"<{count} x {type_}>", [f"<{count} x {type_}>"] * arity, PURE)
+            module.use(symbol)
+            listed.append(f"_ZGV_LLVM_N{count}{'v' * arity}_{name}({symbol})")
+        text = f'"vector-function-abi-variant"="{",".join(listed)}"'
+        module.made[key] = f" {module.attributes(text)}" if listed else ""
+    return module.made[key]
+
+
 class _Entry:
     """Writes instructions on values of one dtype; of the parts', for complex numbers."""
 
@@ -152,9 +167,13 @@ class _Entry:
     def library(self, name: str, *arguments: str) -> str:
         """A function of the C library, or of CUDA's device library by the same name."""
         name += "f" if self.part.itemsize == 4 else ""
-        if self.function.module.target == "nvptx64":
+        module = self.function.module
+        if module.target == "nvptx64":
             name = f"__nv_{name}"
-        return _call(self.function, name, self.type, self.type, *arguments, attributes=PURE)
+        called = _call(self.function, name, self.type, self.type, *arguments, attributes=PURE)
+        if module.vector_functions:
+            self.function.lines[-1] += _on_vectors(module, name, len(arguments), self.part)
+        return called
 
     def magnitude(self, a: str) -> str:
         return self.intrinsic("fabs", a)

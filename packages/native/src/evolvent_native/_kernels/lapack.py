@@ -19,6 +19,7 @@ from .writing import Array, Value, Writer, kernel
 
 # Rows and columns from which on a call is faster than the loops written here, measured with one thread.
 LARGE = {"matmul": 96, "lu": 96, "lu_solve": 160, "cholesky": 64}
+PREFIX = "evolvent_"
 _LETTERS = {"f4": "s", "f8": "d", "c8": "c", "c16": "z"}
 _BLAS, _LAPACK = ("gemm", "trsm"), ("getrf", "potrf")
 _INT32 = np.dtype(np.int32)
@@ -55,7 +56,7 @@ def provide() -> bool:
                 capsule: Any = getattr(module, "__pyx_capi__", {}).get(letter + name)
                 if capsule is None or "int *" not in _signature(capsule):
                     return False  # a build whose integers are not 32 bits wide
-                found[f"evolvent_{letter}{name}"] = _address(capsule)
+                found[f"{PREFIX}{letter}{name}"] = _address(capsule)
     from .._machine import provide_symbol
 
     for symbol, address in found.items():
@@ -83,7 +84,7 @@ def takes(op: str, kind: np.dtype, size: int, module: Module | None = None) -> b
 
 
 def _call(function: Function, kind: np.dtype, name: str, *arguments: str) -> None:
-    symbol = f"evolvent_{_LETTERS[kind.str[1:]]}{name}"
+    symbol = f"{PREFIX}{_LETTERS[kind.str[1:]]}{name}"
     function.module.declare(symbol, "void", ["ptr"] * len(arguments))
     function.void(f"call void @{symbol}({', '.join(f'ptr {x}' for x in arguments)})")
 
