@@ -313,3 +313,26 @@ def test_every_kernel_has_a_scratch_size():
     kind, shapes = np.dtype("f8"), [(1, 3, 3), (1, 3, 3), (1, 3, 3)]
     for op in KERNELS:
         assert scratch_bytes(op, (0,), [kind] * 3, shapes) >= 0
+
+
+def test_code_for_nvidia():
+    """Kernels use nothing that a GPU lacks."""
+    llvm = pytest.importorskip("llvmlite.binding")
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    machine = llvm.Target.from_triple("nvptx64-nvidia-cuda").create_target_machine(cpu="sm_70")
+    for kind in map(np.dtype, ("f4", "c16")):
+        module = Module("nvptx64")
+        f = Function(module, "run", [("ptr", "%p")], internal=False)
+        for op in sorted(KERNELS):
+            attrs = (False, False, False) if op.endswith("solve") else ("left",) if op == "searchsorted" else (0, False)
+            kinds = [kind, INT, kind] if op == "lu_solve" else [kind] * 2
+            shapes = [(1, 70, 70), (1, 70), (1, 70, 70)] if op == "lu_solve" else [(1, 70, 70)] * 2
+            emit(f, op, attrs, kinds, shapes, ["%p"] * len(kinds), [kind] * 2, [(1, 70, 70)] * 2, ["%p"] * 2, "%p")
+        f.returned()
+        parsed = llvm.parse_assembly(module.text())
+        parsed.triple = "nvptx64-nvidia-cuda"
+        parsed.data_layout = str(machine.target_data)
+        parsed.verify()
+        assert "kernel_lu_" in machine.emit_assembly(parsed)
+        assert all(name.startswith(("__nv_", "llvm.")) for name in module.declared)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._builder import Module
+from .._builder import Module, memory_type
 from .._graph import INT
 from .products import dot
 from .writing import Array, Place, Value, Writer, kernel, part_of
@@ -182,20 +182,23 @@ def qr(module: Module, kind: np.dtype) -> str:
     def write(w: Writer, a, q, r, batch, n, k, work):
         least = n.least(k)
         reflected, scales = w.array(kind, work), w.array(kind, work).at(n * k)
-        row = scales.at(k)
+        row, apply_one = scales.at(k).pointer, reflect(module, kind)
+        scale = w.array(kind, w.function.alloca(memory_type(kind), 2))
         with w.loop(0, batch) as p:
             left, right = w.array(kind, q).at(p * n * least), w.array(kind, r).at(p * least * k)
             w.copy(kind, work, w.array(kind, a).at(p * n * k).pointer, n * k)
             with w.loop(0, least) as j:
                 scales[j] = _reflector(w, reflected, j, n, k)
-                _reflect(w, reflected, reflected, j, n, k, k, j + 1, k, scales[j].conj(), row)
+                scale[0] = scales[j].conj()
+                w.call(apply_one, work, work, scale.pointer, row, j, n, k, k, j + 1)
             with w.loop(0, least) as i, w.loop(0, k) as j:
                 value = w.choose(j < i, w.number(kind, 0), reflected[i * k + j])
                 right[i * k + j] = value
             with w.loop(0, n) as i, w.loop(0, least) as j:
                 left[i * least + j] = w.choose(i.equals(j), w.number(kind, 1), w.number(kind, 0))
             with w.down(least, 0) as j:
-                _reflect(w, left, reflected, j, n, least, k, j, least, scales[j], row)
+                scale[0] = scales[j]
+                w.call(apply_one, left.pointer, work, scale.pointer, row, j, n, least, k, j)
 
     return kernel(module, ("qr", kind), ("a", "q", "r", "<batch>", "<n>", "<k>", "work"), write)
 
@@ -237,29 +240,26 @@ def _parts(x: Value) -> list[Value]:
     return [x.part(0), x.part(1)] if x.kind.kind == "c" else [x]
 
 
-def _reflect(
-    w: Writer,
-    target: Array,
-    vectors: Array,
-    j: Place,
-    n: Place,
-    width: Place,
-    vector_width: Place,
-    start: Place,
-    stop: Place,
-    scale: Value,
-    row: Array,
-) -> None:
-    """Apply reflection j to some columns of `target`: ``target -= scale v (v^H target)``, with ``v[j] = 1``."""
-    top = target.at(j * width)
-    with w.loop(start, stop, parallel=True) as q:
-        row[q] = top[q]
-    with w.loop(j + 1, n) as i:
-        factor, source = vectors[i * vector_width + j].conj(), target.at(i * width)
-        with w.loop(start, stop, parallel=True) as q:
-            row[q] = row[q] + factor * source[q]
-    with w.loop(start, stop, parallel=True) as q:
-        row[q] = row[q] * scale
-        top[q] = top[q] - row[q]
-    with w.loop(j + 1, n) as i:
-        _subtract(w, target.at(i * width), vectors[i * vector_width + j], row, start, stop)
+def reflect(module: Module, kind: np.dtype) -> str:
+    """(target, vectors, scale, row, j, n, width, vector_width, start): ``target -= scale v (v^H target)``.
+
+    The vector has 1 at j and then column j of `vectors`; columns of `target` before `start` stay, and `row` is scratch.
+    """
+
+    def write(w: Writer, target, vectors, scale, row, j, n, width, vector_width, start):
+        matrix, reflected, sums = (w.array(kind, x) for x in (target, vectors, row))
+        factor, top = w.array(kind, scale)[0], matrix.at(j * width)
+        with w.loop(start, width, parallel=True) as q:
+            sums[q] = top[q]
+        with w.loop(j + 1, n) as i:
+            entry, source = reflected[i * vector_width + j].conj(), matrix.at(i * width)
+            with w.loop(start, width, parallel=True) as q:
+                sums[q] = sums[q] + entry * source[q]
+        with w.loop(start, width, parallel=True) as q:
+            sums[q] = sums[q] * factor
+            top[q] = top[q] - sums[q]
+        with w.loop(j + 1, n) as i:
+            _subtract(w, matrix.at(i * width), reflected[i * vector_width + j], sums, start, width)
+
+    names = ("target", "vectors", "scale", "row", "<j>", "<n>", "<width>", "<vector_width>", "<start>")
+    return kernel(module, ("reflect", kind), names, write)
