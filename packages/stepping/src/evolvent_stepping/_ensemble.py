@@ -36,7 +36,7 @@ def solve_ensemble(problem: Any, stepper: Any, backend: Any, options: Options) -
     if stepper.velocity_free and not backend.traced:
         Model(member_problem(problem, 0), backend).require_velocity_free(stepper)
     began = time.perf_counter()
-    batch = by_vmap if hasattr(backend, "vmap") else in_lanes
+    batch = by_vmap if hasattr(backend, "vmap") else in_threads if hasattr(backend, "threads") else in_lanes
     run, state, points, counts = batch(problem, stepper, backend, options)
     times, values = points
     m = state.march
@@ -53,7 +53,7 @@ def solve_ensemble(problem: Any, stepper: Any, backend: Any, options: Options) -
         note=backend.note,
     )
 
-    member = Members(problem, stepper, backend, options, state, stats.seconds)
+    member = Members(problem, stepper, run.backend, options, state, stats.seconds)
     y = run.model.packing.unpack(backend, values, lead=2) if options.save is None else values
     solution = EnsembleSolution(times, y, m.status, stats, counts, member, problem, stepper)
     return solution if backend.traced else _checked(solution, options.throw)
@@ -71,12 +71,22 @@ class Members:
     seconds: float
 
     def __call__(self, i: int) -> Any:
-        one, b = member_problem(self.problem, i), self.backend
-        run = Run(one, self.stepper, b, own_options(self.options, i))
-        state = (
-            b.fixed_size().take(self.state, i) if hasattr(b, "vmap") else tree_map(lambda x: lane_of(x, i), self.state)
-        )
-        return solution_of(run, one, run.inputs, state, Watch(run, run.inputs), self.seconds)
+        one = member_problem(self.problem, i)
+        if isinstance(self.state, list):
+            return self.state[i]
+        run = Run(one, self.stepper, self.single, own_options(self.options, i))
+        return solution_of(run, one, run.inputs, self._own_state(i), Watch(run, run.inputs), self.seconds)
+
+    @property
+    def single(self) -> Any:
+        """The backend of one trajectory."""
+        return getattr(self.backend, "single", self.backend)
+
+    def _own_state(self, i: int) -> Any:
+        b = self.backend
+        if hasattr(b, "vmap"):
+            return b.fixed_size().take(self.state, i)
+        return tree_map(lambda x: lane_of(x, i) if b.lanes else row_of(x, i), self.state)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"backend": self.backend.name}
@@ -108,6 +118,59 @@ def in_lanes(problem: Any, stepper: Any, backend: Any, options: Options) -> tupl
         points, counts = record.together(lanes, good)
     times, values = points
     return run, state, (lanes.data_times(times, values), values), counts
+
+
+def in_threads(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple[Any, ...]:
+    """All trajectories as compiled solves of their own, on all cores."""
+    count, began = len(problem), time.perf_counter()
+    run = Run(member_problem(problem, 0), stepper, backend, own_options(options, 0), keep=True)
+    together = Run(many(problem, backend.in_lanes(count)), stepper, backend.in_lanes(count), options)
+    found = gathered(run, together.inputs, together.plan.n_stops, count)
+    if found is None:
+        return in_lanes(problem, stepper, backend, options)
+    look = _Look(options, count)
+    try:
+        if run.plan.logs:
+            return _joined_solutions(problem, found, look, began)
+        state = at_once(found, look)
+    finally:
+        look.close()
+    m, counts, plan = state.march, state.saves, run.plan
+    good = np.isin(m.status, [Status.SUCCESS, Status.TERMINATED])
+    if np.all(m.status == Status.SUCCESS) and np.all(counts == plan.n_saves):
+        times, values = state.saved
+    else:
+        rows = [_rows(run, state, i) for i in range(count)]
+        counts = np.asarray([len(row[0]) for row in rows])
+        times, values = padded(rows, counts, good)
+    return run, state, (backend.data_times(times, run.inputs.y0), values), counts
+
+
+def _rows(run: Any, state: Any, i: int) -> Any:
+    """The points of one trajectory; after an early end the state that was reached is the last."""
+    m = state.march
+    times, values = tree_map(lambda x: x[i][: state.saves[i]], state.saved)
+    if m.status[i] == Status.SUCCESS:
+        return times, values
+    params = tree_map(lambda x: row_of(x, i), state.params)
+    reached = run.saved_value(float(m.t[i]), m.y[i], params)
+    return np.append(times, m.t[i]), tree_map(
+        lambda rows, x: np.concatenate([rows, np.asarray(x, rows.dtype)[None]]), values, reached
+    )
+
+
+def _joined_solutions(problem: Any, found: Any, look: Any, began: float) -> tuple[Any, ...]:
+    """The trajectories of an ensemble that were solved one by one, put together."""
+    solutions = one_by_one(found, lambda i: member_problem(problem, i), look, began)
+    status = np.asarray([int(s.status) for s in solutions])
+    counts = np.asarray([len(s.t) for s in solutions])
+    good = np.isin(status, [Status.SUCCESS, Status.TERMINATED])
+    model, b = found.run.model, found.run.backend
+    packed = found.run.options.save is None
+    y = [model.packing.pack_rows(b, s.y) if packed else s.y for s in solutions]
+    points = padded([(s.t, y) for s, y in zip(solutions, y, strict=True)], counts, good)
+    march = found.run.begin_like(solutions)
+    return found.run, march, points, counts
 
 
 def by_vmap(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple[Any, ...]:

@@ -215,12 +215,12 @@ def _is_dynamic(leaf: Any) -> bool:
 
 def _alike(given: Any, own: Any) -> bool:
     """Whether a leaf has the type, shape and dtype of another, as far as a compiled function can tell."""
+    if is_array(own):
+        return type(given) is type(own) and given.shape == own.shape and given.dtype == own.dtype
     if isinstance(own, float) and isinstance(given, float):
         return True
     if type(given) is not type(own):
         return False
-    if is_array(own):
-        return given.shape == own.shape and given.dtype == own.dtype
     if type(own) is list:
         return len(given) == len(own) and all(type(x) is float for x in given)
     return isinstance(own, complex | np.inexact)
