@@ -4,7 +4,17 @@ from .colouring import colouring
 from .forward import jvp
 from .jacobian import compressed_jacobian, hvp, jacobian
 from .reverse import vjp
-from .sparsity import sparsity
+from .sparsity import TooDense, sparsity
 from .walk import NotDifferentiable
 
-__all__ = ["NotDifferentiable", "colouring", "compressed_jacobian", "hvp", "jacobian", "jvp", "sparsity", "vjp"]
+__all__ = [
+    "NotDifferentiable",
+    "TooDense",
+    "colouring",
+    "compressed_jacobian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "sparsity",
+    "vjp",
+]

@@ -55,6 +55,10 @@ def rows(output: Node, input: Node, patterns: Patterns) -> list[Row]:
     for node in ordered([output], lambda x: x is input):
         if node.shape is None or not smooth(node) or patterns.of(node) is None:
             known[node] = []
+        elif node.op == "reshape":
+            known[node] = known[node.inputs[0]]
+        elif node.op == "slice":
+            known[node] = [known[node.inputs[0]][k] for k in sources(node)]
         elif node.op in REARRANGING:
             every = [row for x in node.inputs for row in (known[x] or [{}] * x.size)]
             known[node] = [every[k] for k in sources(node)]
@@ -62,7 +66,7 @@ def rows(output: Node, input: Node, patterns: Patterns) -> list[Row]:
             known[node] = _elementwise(node, known)
         else:
             known[node] = _RULES[node.op](node, known, patterns)
-    return known[output] or [{}] * output.size
+    return known.get(output) or [{}] * output.size
 
 
 def scalar(value: Any, dtype: Any) -> Node:

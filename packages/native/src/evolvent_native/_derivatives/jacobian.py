@@ -15,7 +15,7 @@ from .colouring import colouring
 from .forward import jvp
 from .recording import broadcast, cast, fill, gather, iota, like, pack, reshape
 from .reverse import vjp
-from .sparsity import Patterns
+from .sparsity import Patterns, TooDense
 from .walk import needs, ordered
 
 PACKED = 1024  # entries of a matrix that are put together one by one
@@ -38,20 +38,31 @@ def jacobian(output: Node, input: Node) -> Node:
         (size of the output, size of the input), both in flat order, of the output's dtype.
     """
     output = _without_calls(output, input)
-    patterns = Patterns.by(input)
-    (pattern,) = patterns.follow([output])
     shape = (output.size, input.size)
-    if pattern is None or 0 in shape:
+    if 0 in shape:
+        return fill(0, shape, output.dtype)
+    patterns = Patterns.by(input)
+    try:
+        (pattern,) = patterns.follow([output])
+    except TooDense:
+        return _dense(output, input)
+    if pattern is None:
         return fill(0, shape, output.dtype)
     if entries.few(output, input, patterns):
         return _from_rows(entries.rows(output, input, patterns), shape, output.dtype)
     rows, columns = pattern.rows, pattern.columns
+    if len(rows) == output.size * input.size:
+        return _dense(output, input)
     colours = colouring(rows, columns, shape)
-    if len(rows) < output.size * input.size and colours.max() + 1 < input.size:
-        values = _compressed(output, input, rows, columns, colours)
-        return _placed(values, rows * input.size + columns, shape)
-    seeds = _seeds(np.arange(input.size), input.size, input)
-    (change,) = jvp([output], [input], [seeds])
+    if colours.max() + 1 == input.size:
+        return _dense(output, input)
+    return _placed(_compressed(output, input, rows, columns, colours), rows * input.size + columns, shape)
+
+
+def _dense(output: Node, input: Node) -> Node:
+    """One direction for each entry of the input."""
+    (change,) = jvp([output], [input], [_seeds(np.arange(input.size), input.size, input)])
+    shape = (output.size, input.size)
     return _graph.make("permute", (reshape(change, shape[::-1]),), shape, output.dtype, ((1, 0),))
 
 
@@ -81,9 +92,11 @@ def compressed_jacobian(
     if len(rows) == 0:
         return fill(0, (0,), output.dtype)
     patterns = Patterns.by(x)
-    if patterns.follow([output])[0] is None:
-        return fill(0, rows.shape, output.dtype)
-    if entries.few(output, x, patterns):
+    try:
+        few = patterns.follow([output])[0] is None or entries.few(output, x, patterns)
+    except TooDense:
+        few = False
+    if few:
         found = entries.rows(output, x, patterns)
         pairs = zip(rows.tolist(), columns.tolist(), strict=True)
         return pack([entries.scalar(found[r].get(c, 0), output.dtype) for r, c in pairs])

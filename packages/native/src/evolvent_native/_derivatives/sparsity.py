@@ -14,7 +14,19 @@ from .partials import LINEAR, has_partials
 from .walk import ordered, smooth
 
 ROUNDS = 16  # of a loop's body, before every entry of its carry is taken to follow all that any follows
+MOST = 1 << 23  # derivatives in a pattern: beyond, finding them costs more than they save
 REARRANGING = frozenset({"broadcast", "reshape", "permute", "slice", "update", "concat", "pack"})
+
+
+class TooDense(Exception):
+    """More derivatives differ from zero than a pattern is of use for."""
+
+
+def _bounded(count: int) -> None:
+    if count > MOST:
+        raise TooDense(
+            f"more than {MOST:,} derivatives can differ from zero: treat the matrix as full, or don't form it"
+        )
 
 
 class Pattern(NamedTuple):
@@ -44,6 +56,11 @@ def sparsity(output: Node, input: Node) -> tuple[np.ndarray, np.ndarray]:
     -------
     rows, columns : numpy.ndarray
         Flat positions in the result and in the input, ordered by rows, then by columns.
+
+    Raises
+    ------
+    TooDense
+        There are more than eight million.
     """
     pattern = Patterns.by(input).follow([output])[0]
     if pattern is None:
@@ -104,7 +121,7 @@ class Patterns:
         if node.op in _RULES:
             return _RULES[node.op](self, node)
         if node.op in REARRANGING:
-            return self._rearranged(node, node.inputs)
+            return self._rearranged(node)
         if has_partials(node) or node.op in LINEAR or node.op in ("abs", "sign"):
             return self.union([self.of(x) for x in node.inputs])
         every = self.union([self.everything(self.of(x), 1) for x in node.inputs])
@@ -127,6 +144,9 @@ class Patterns:
                 different.append(p)
         if len(different) < 2:
             return different[0] if different else None
+        if len(different[0].start) == 2:
+            return _of_one(np.unique(np.concatenate([p.columns for p in different])))
+        _bounded(sum(len(p.columns) for p in different) // 2)
         rows = np.concatenate([p.rows for p in different])
         columns = np.concatenate([p.columns for p in different])
         return self.ordered_by(rows, columns, len(different[0].start) - 1)
@@ -138,6 +158,7 @@ class Patterns:
         order = np.argsort(to, kind="stable")
         to, at = to[order], at[order]
         lengths = np.diff(pattern.start)[at]
+        _bounded(int(lengths.sum()) // 2)
         behind = np.cumsum(lengths) - lengths
         places = np.arange(lengths.sum()) + np.repeat(pattern.start[at] - behind, lengths)
         rows = np.repeat(to, lengths)
@@ -150,6 +171,7 @@ class Patterns:
         if pattern is None:
             return None
         columns = np.unique(pattern.columns)
+        _bounded(len(columns) * size)
         return Pattern(np.arange(size + 1) * len(columns), np.tile(columns, size))
 
     def among(self, x: Node, axes: Sequence[int], shape: tuple[int, ...]) -> Pattern | None:
@@ -163,8 +185,14 @@ class Patterns:
         at = np.broadcast_to(np.arange(int(np.prod(kept))).reshape(kept), shape).reshape(-1)
         return self.moved(grouped, np.arange(len(at)), at, len(at))
 
-    def _rearranged(self, node: Node, inputs: Sequence[Node]) -> Pattern | None:
-        return self.chosen(inputs, sources(node), node.size)
+    def _rearranged(self, node: Node) -> Pattern | None:
+        if node.op == "reshape":
+            return self.of(node.inputs[0])
+        at = sources(node)
+        if node.op == "slice" and node.size == 1:
+            start, columns = self.of(node.inputs[0])
+            return _of_one(columns[start[at[0]] : start[at[0] + 1]])
+        return self.chosen(node.inputs, at, node.size)
 
     def chosen(self, inputs: Sequence[Node], at: np.ndarray, size: int) -> Pattern | None:
         """Entry k of the result is entry at[k] of the inputs, which are counted on through."""
@@ -183,6 +211,9 @@ class Patterns:
 
 def sources(node: Node) -> np.ndarray:
     """For a node that rearranges: which entry of its inputs, counted on through them, each entry is."""
+    if node.op == "slice" and node.size == 1:
+        # Models written entry by entry take many from one large array.
+        return np.array([np.ravel_multi_index(node.attrs[0], node.inputs[0].shape)])
     numbers, behind = [], 0
     for x in node.inputs:
         numbers.append(np.arange(behind, behind + x.size).reshape(x.shape))
@@ -190,12 +221,13 @@ def sources(node: Node) -> np.ndarray:
     return np.asarray(evaluate(node.op, node.attrs, numbers, node.shape, np.dtype(np.int64))).reshape(-1)
 
 
+def _of_one(columns: np.ndarray) -> Pattern:
+    """The pattern of a single entry."""
+    return Pattern(np.array([0, len(columns)]), columns)
+
+
 def _equal(a: Pattern, b: Pattern) -> bool:
-    return (
-        len(a.columns) == len(b.columns)
-        and np.array_equal(a.start, b.start)
-        and np.array_equal(*(x.columns for x in (a, b)))
-    )
+    return len(a.columns) == len(b.columns) and bool((a.columns == b.columns).all() and (a.start == b.start).all())
 
 
 def _mul(p: Patterns, node: Node) -> Pattern | None:
@@ -255,6 +287,7 @@ def _reduction(p: Patterns, node: Node) -> Pattern | None:
 def _running(p: Patterns, node: Node) -> Pattern | None:
     (x,), (axis,) = node.inputs, node.attrs
     number = np.moveaxis(np.arange(x.size).reshape(x.shape), axis, -1).reshape(-1, x.shape[axis])
+    _bounded(x.size * x.shape[axis] // 2)
     last, first = np.tril_indices(x.shape[axis])
     return p.moved(p.of(x), number[:, last].reshape(-1), number[:, first].reshape(-1), x.size)
 
