@@ -33,7 +33,10 @@ def literal(value: Any, dtype: np.dtype) -> Any:
         part = np.dtype(f"f{dtype.itemsize // 2}")
         return literal(value.real, part), literal(value.imag, part)
     if dtype.kind == "f":
-        # Hexadecimal doubles are exact, for float too, whose every value is a double.
+        # Hexadecimal doubles are exact, for float too, whose every value is a double; others LLVM refuses.
+        if dtype.itemsize == 4:
+            with np.errstate(over="ignore"):
+                value = np.float32(value)
         return f"0x{struct.unpack('<Q', struct.pack('<d', float(value)))[0]:016X}"
     if dtype.kind == "b":
         return "true" if value else "false"
