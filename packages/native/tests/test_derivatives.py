@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from evolvent_native import _graph
 from evolvent_native._derivatives import NotDifferentiable, hvp, jacobian, jvp, vjp
 from evolvent_native._graph import BOOL, INT, REAL, Block, Graph, Node, make, make_many, record_in
+from evolvent_native._inline import inline
 from evolvent_native._interpret import run
 
 jax = pytest.importorskip("jax")
@@ -141,8 +142,6 @@ def with_derivatives(graph: Graph, arrays: list[np.ndarray]) -> list[list[np.nda
     given = [rules.param(a.shape, a.dtype) for a in [*arrays, *tangents, *twice, *cotangents]]
     n = len(arrays)
     with record_in(rules):
-        from evolvent_native._inline import inline
-
         outputs = inline(graph, given[:n])
         forward = jvp(outputs, given[:n], given[n : 2 * n])
         both = jvp(outputs, given[:n], given[2 * n : 3 * n])
@@ -548,6 +547,36 @@ def test_integers_do_not_change():
     graph = staged(lambda x: (*jvp([build(x)], [x], [x]), *vjp([build(x)], [x], [x])), x)
     for zero in run(graph, [x]):
         np.testing.assert_array_equal(zero, 0)
+
+
+def test_inlined_graphs_are_copies():
+    """A graph recorded within another computes the same there, with its arrays, loops and branches."""
+    x, c = sample(REAL, (3,)), sample(REAL, (3,), 5)
+
+    def everything(x):
+        y = e("mul", x, literal(c))
+        return (*_loop(y), *_branch(y, x))
+
+    inner = staged(everything, x, literal_bytes=8)
+    outer = Graph(literal_bytes=8)
+    with record_in(outer):
+        literal(np.ones(2))
+        p = outer.param((3,), REAL)
+        outer.outputs = inline(inner, [e("neg", p)]) + inline(inner, [p])
+    assert len(outer.data) == 1 + len(inner.data)
+    found = run(outer, [x])
+    for mine, its in zip(found, [*run(inner, [-x]), *run(inner, [x])], strict=True):
+        np.testing.assert_array_equal(mine, its)
+
+
+def test_what_is_asked_twice():
+    """An input may be asked for twice, an output may be an input, and what does not follow counts nothing."""
+    x, y = sample(REAL, (3,)), sample(REAL, (3,), 1)
+    graph = staged(lambda x, y: tuple(vjp([e("mul", x, x), x], [x, y, x], [y, None])), x, y)
+    first, nothing, second = run(graph, [x, y])
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(first, 2 * x * y, 1e-15)
+    np.testing.assert_array_equal(nothing, 0)
 
 
 # ------------------------------------------------------------------ a corpus of random functions

@@ -98,20 +98,22 @@ def accumulate(into: Row, row: Row, factor: Any) -> None:
 def times(a: Any, b: Any) -> Any:
     if isinstance(a, int) and isinstance(b, int):
         return a * b
-    if isinstance(a, int) or isinstance(b, int):
-        number, x = (a, b) if isinstance(a, int) else (b, a)
-        if number in (0, 1, -1):
-            return x if number == 1 else neg(x) if number else 0
-        return mul(_graph.constant(number, x.dtype), x)
+    if isinstance(b, int):
+        a, b = b, a
+    if isinstance(a, int):
+        if a in (0, 1, -1):
+            return b if a == 1 else neg(b) if a else 0
+        return mul(_graph.constant(a, b.dtype), b)
     return mul(a, b)
 
 
 def plus(a: Any, b: Any) -> Any:
     if isinstance(a, int) and isinstance(b, int):
         return a + b
-    if isinstance(a, int) or isinstance(b, int):
-        number, x = (a, b) if isinstance(a, int) else (b, a)
-        return add(x, _graph.constant(number, x.dtype)) if number else x
+    if isinstance(b, int):
+        a, b = b, a
+    if isinstance(a, int):
+        return add(b, _graph.constant(a, b.dtype)) if a else b
     return sub(a, b.inputs[0]) if b.op == "neg" else add(a, b)
 
 

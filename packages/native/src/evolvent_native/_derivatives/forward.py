@@ -133,23 +133,19 @@ class Forward:
         return rule(self, node)
 
     def _elementwise(self, node: Node) -> Node | None:
-        change = None
+        change: Node | None = None
         for i, x in enumerate(node.inputs):
             t = self.of(x)
             factor = None if t is None else partial(node, i)
-            if factor is None:
+            if t is None or factor is None:
                 continue
-            if isinstance(factor, int):
-                change = (
-                    (t if factor > 0 else neg(t))
-                    if change is None
-                    else add(change, t)
-                    if factor > 0
-                    else sub(change, t)
-                )
+            if not isinstance(factor, int):
+                t = self.times(t, factor)
+            negative = isinstance(factor, int) and factor < 0
+            if change is None:
+                change = neg(t) if negative else t
             else:
-                term = self.times(t, factor)
-                change = term if change is None else add(change, term)
+                change = sub(change, t) if negative else add(change, t)
         return change
 
     # ------------------------------------------------------------ for the rules
@@ -293,7 +289,7 @@ def _extreme(f: Forward, node: Node) -> Node:
 
 
 def _prod(f: Forward, node: Node) -> Node:
-    return total(f.times(f.of(node.inputs[0]), exclusive_product(*node.inputs, *node.attrs)), f.axes(node.attrs[0]))
+    return total(f.times(f.of(node.inputs[0]), exclusive_product(node.inputs[0], node.attrs[0])), f.axes(node.attrs[0]))
 
 
 def _cumsum(f: Forward, node: Node) -> Node:

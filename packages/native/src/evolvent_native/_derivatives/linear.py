@@ -27,6 +27,7 @@ from .recording import (
     unary,
     where,
 )
+from .walk import NotDifferentiable, result
 
 
 def adjoint(x: Node) -> Node:
@@ -69,11 +70,10 @@ def after(t: Node, b: Node, lead: tuple[int, ...]) -> Node:
 def _matmul(f, node: Node) -> Node:
     a, b = node.inputs
     da, db = f.of(a), f.of(b)
-    first = None if da is None else after(da, b, f.lead)
-    second = None if db is None else before(a, db, f.lead)
-    if first is None or second is None:
-        return second if first is None else first
-    return add(first, second)
+    if da is None:
+        return before(a, db, f.lead)
+    first = after(da, b, f.lead)
+    return first if db is None else add(first, before(a, db, f.lead))
 
 
 def _lu(f, node: Node) -> list:
@@ -86,7 +86,7 @@ def lu_change(f, node: Node) -> Node | None:
     da = f.of(node.inputs[0].inputs[0])
     if da is None or node.attrs[0] == 1:
         return None
-    factors, exchanges = node, _graph.make("result", node.inputs, node.shape[:2], _graph.INT, (1,))
+    factors, exchanges = node, result(node.inputs[0], 1, node.shape[:2], _graph.INT)
     lower, upper = unpacked(factors)
     relative = unfolded(lu_solve(factors, exchanges, folded(da, f.lead), False), f.lead)
     inner = _divided_by(before(upper, relative, f.lead), factors, f.lead)
@@ -179,13 +179,11 @@ def _qr(f, node: Node) -> list[Node]:
     (x,) = node.inputs
     b, n, k = x.shape
     if n < k:
-        from .walk import NotDifferentiable
-
         raise NotDifferentiable(
             f"qr: the derivative is known for matrices of full rank that are not wide, not {n} x {k}"
         )
-    q = _graph.make("result", (node,), (b, n, k), x.dtype, (0,))
-    r = _graph.make("result", (node,), (b, k, k), x.dtype, (1,))
+    q = result(node, 0, (b, n, k), x.dtype)
+    r = result(node, 1, (b, k, k), x.dtype)
     relative = _divided_by(f.of(x), r, f.lead)
     inner = before(adjoint(q), relative, f.lead)
     below = triangle(inner, True, False)

@@ -45,7 +45,7 @@ from .recording import (
     unary,
     where,
 )
-from .walk import NotDifferentiable, followers, free, ordered
+from .walk import NotDifferentiable, followers, free, ordered, result
 from .weights import exclusive_product, places_along, share_of_extremes
 
 IN_REGISTERS = 32  # entries of arrays whose pieces are put together one by one
@@ -79,8 +79,8 @@ def _counts(reverse: Reverse, outputs, inputs, cotangents) -> list[Node]:
         if ct is not None:
             reverse.give(node, ct)
     reverse.run()
-    found = [reverse.taken(x) for x in inputs]
-    return [like(0, x) if ct is None else ct for x, ct in zip(inputs, found, strict=True)]
+    found = {x: reverse.taken(x) for x in dict.fromkeys(inputs)}
+    return [found[x] or like(0, x) for x in inputs]
 
 
 class Reverse:
@@ -148,7 +148,7 @@ class Reverse:
         forward = Forward()
         forward.known.update((x, None) for x in node.inputs)
         forward.known.update(zip(moving, changes, strict=True))
-        ends = [node] if node.shape is not None else _results(node, list(cts))
+        ends = [node] if node.shape is not None else [result(node, i, ct.shape, ct.dtype) for i, ct in cts.items()]
         found, given = [forward.of(x) for x in ends], list(cts.values())
         pairs = [(t, ct) for t, ct in zip(found, given, strict=True) if t is not None]
         found, given = [t for t, _ in pairs], [ct for _, ct in pairs]
@@ -156,11 +156,6 @@ class Reverse:
         _forget(block, mark, changes)
         for x, ct in zip(moving, cotangents, strict=True):
             self.give(x, ct)
-
-
-def _results(node: Node, numbers: list[int]) -> list[Node]:
-    found = {x.attrs[0]: x for x in node.block.nodes if x.op == "result" and x.inputs[0] is node}
-    return [found[i] for i in numbers]
 
 
 def _forget(block: Block, mark: int, changes: list[Node]) -> None:

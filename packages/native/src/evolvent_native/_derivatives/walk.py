@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
+from .. import _graph
 from .._errors import StagingError
 from .._graph import Block, Node
 from .partials import STEPS
@@ -25,6 +27,14 @@ def needs(node: Node) -> list[Node]:
     if not node.regions:
         return list(node.inputs)
     return [*node.inputs, *free(node.regions)]
+
+
+def result(node: Node, i: int, shape: tuple[int, ...], dtype: Any) -> Node:
+    """Result i of a node that has several."""
+    for x in node.block.nodes:
+        if x.op == "result" and x.inputs[0] is node and x.attrs[0] == i:
+            return x
+    return _graph.make("result", (node,), shape, dtype, (i,))
 
 
 def free(regions: Iterable[Block]) -> list[Node]:
