@@ -31,6 +31,7 @@ class NativeBackend(NumpyBackend):
     rematerialise = True
     unbounded = False
     sweeps = False
+    threads = True  # ensembles run as compiled solves on all cores
     slice = 20_000  # steps before the first look at the clock and the keyboard
 
     def __init__(self, leaves: Any = (), *, forced: bool = False):
@@ -178,7 +179,9 @@ class NativeBackend(NumpyBackend):
     def evaluate(self, function, steps, times, direction):
         starts, lengths = steps[0], steps[1]
         kept = np.flatnonzero(lengths != 0.0)
-        places = np.maximum(np.searchsorted(direction * starts[kept], direction * np.asarray(times), side="right") - 1, 0)
+        places = np.maximum(
+            np.searchsorted(direction * starts[kept], direction * np.asarray(times), side="right") - 1, 0
+        )
         rows = [
             function(float(t), *self._numbers(self.take(steps, int(kept[i]))))
             for t, i in zip(np.asarray(times), places, strict=True)
@@ -192,6 +195,9 @@ class NativeBackend(NumpyBackend):
         return np.max(x).item() if isinstance(x, np.ndarray) else x
 
     # ---------------------------------------------------------------- running
+    def in_lanes(self, lanes):
+        return NumpyBackend().in_lanes(lanes)
+
     def program(self, entry, functions, examples):
         staged = {name: self._staged(name, function, examples[name]) for name, function in functions.items()}
         return Programs(self, entry, staged)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import pickle
 import struct
 import threading
 from collections import OrderedDict
@@ -11,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from . import _cache
 from ._array import Array
 from ._codegen import generate
-from ._codegen.unit import HEADER, slots
+from ._codegen.unit import ENTRY
 from ._graph import Graph, Node, record_in
-from ._keys import describe
+from ._kernels import lapack
+from ._keys import Nameless, describe
 from ._staging import Buffer, Rows, flatten, node_of, unflatten
 
 KEPT = 512  # programs in memory; those used longest ago go first
@@ -73,7 +77,8 @@ class Program:
     def __init__(self, code: bytes, about: dict[str, Any]):
         from ._machine import load_object
 
-        self.loaded = load_object(code, "evolvent_run")
+        self.code = code
+        self.loaded = load_object(code, ENTRY)
         self.call = self.loaded.function
         coming: list[Kind] = about["coming"]
         self.structure, self.going, self.new_rows = about["structure"], about["going"], about["new_rows"]
@@ -82,12 +87,14 @@ class Program:
         self.number_places = [i for i, kind in enumerate(coming) if kind.shape == () and not kind.rows]
         self.array_places = [(i, kind.dtype) for i, kind in enumerate(coming) if kind.shape != () and not kind.rows]
         self.row_places = [i for i, kind in enumerate(coming) if kind.rows]
+        self.number_kinds = {i: coming[i].dtype for i in self.number_places}
         self.complex_places = {i for i in self.number_places if coming[i].dtype.kind == "c"}
         self.pack = struct.Struct("=" + "".join(_format(coming[i].dtype) for i in self.number_places)).pack
         scalars = [kind for kind in self.going if kind[0] == "scalar"]
         self.unpack = struct.Struct("=" + "".join(_format(kind[1]) for kind in scalars))
         self.arrays_out = [kind for kind in self.going if kind[0] == "array"]
         self.sizes_out = [-(-int(np.prod(shape)) * dtype.itemsize // 64) * 64 for _, dtype, shape in self.arrays_out]
+        self._many: Any = None
         self.workspaces: list[np.ndarray] = []
 
     def __call__(self, leaves: list[Any], data: list[np.ndarray]) -> Any:
@@ -127,6 +134,14 @@ class Program:
         self.call(_bytes_address(packed))
         self.workspaces.append(workspace)
         return unflatten(self.structure, self._leaves(self.unpack.unpack(going), results, rows))
+
+    def entry_of_many(self, symbol: str) -> Any:
+        """The function that runs a range of trajectories."""
+        if self._many is None:
+            from ._machine import load_object
+
+            self._many = load_object(self.code, symbol, arguments=6)
+        return self._many.function
 
     def _leaves(self, numbers: tuple[Any, ...], arrays: list[np.ndarray], rows: list[np.ndarray]) -> list[Any]:
         left, right = iter(numbers), iter(arrays)
@@ -174,26 +189,82 @@ class Programs:
             program = self.made[key] = self._find(leaves, structure)
         return program(leaves, self.data)
 
+    def many(self, operands: Any, alike: Any, count: int, watch: Any) -> Any:
+        """Run for `count` trajectories on all cores.
+
+        Parameters
+        ----------
+        operands, alike : tree
+            The operands of all, and of one: leaves of another shape than the one's have an axis of trajectories in
+            front.
+        watch : callable
+            Called with how many are done, now and then; what it raises ends all.
+        """
+        from ._many import run_many
+
+        one, structure = flatten(alike)
+        leaves, _ = flatten(operands)
+        varies = [np.shape(x) != np.shape(y) for x, y in zip(leaves, one, strict=True)]
+        key = (structure, kinds_of(one))
+        if key not in self.made:
+            self.made[key] = self._find(one, structure)
+        return run_many(self.made[key], leaves, varies, self.data, count, watch)
+
     def _find(self, leaves: list[Any], structure: Any) -> Program:
         coming = [Kind(x) for x in leaves]
-        parts = (
-            describe(self.entry.key),
-            [(name, self.staged[name].key, self.staged[name].structure) for name in sorted(self.staged)],
-            str(structure),
-            repr(coming),
-        )
-        key = hashlib.blake2b(repr(parts).encode(), digest_size=32).hexdigest()
+        key, on_disk = self._key(coming, structure)
         with _lock:
             program = _programs.get(key)
             if program is not None:
                 _programs.move_to_end(key)
                 return program
-        program = Program(*compile_program(self.entry, self.staged, coming, structure))
+        program = _from_disk(key) if on_disk else None
+        if program is None:
+            code, about = compile_program(self.entry, self.staged, coming, structure)
+            if on_disk:
+                _cache.store(key, code, {"about": base64.b64encode(pickle.dumps(about)).decode()})
+            program = Program(code, about)
         with _lock:
             _programs[key] = program
             if len(_programs) > KEPT:
                 _programs.popitem(last=False)
         return program
+
+    def _key(self, coming: list[Kind], structure: Any) -> tuple[str, bool]:
+        """The program's name, and whether another process would give it the same one."""
+        try:
+            entry, on_disk = describe(self.entry.key), True
+        except Nameless:
+            entry, on_disk = hash(self.entry.key), False
+        parts = (
+            entry,
+            libraries(self.entry),
+            lapack.available(),
+            [(name, self.staged[name].key, str(self.staged[name].structure)) for name in sorted(self.staged)],
+            str(structure),
+            repr(coming),
+        )
+        return hashlib.blake2b(repr(parts).encode(), digest_size=32).hexdigest(), on_disk
+
+
+def libraries(entry: Any) -> bytes:
+    """What names the versions of the packages whose code is part of a program: the driver's and the stepper's."""
+    plan = getattr(entry, "plan", None)
+    kinds = [type(entry), *(type(plan.stepper).__mro__ if plan is not None else ())]
+    packages = {kind.__module__.split(".")[0] for kind in kinds} - {"builtins", "__main__", "abc", "typing"}
+    return _cache.fingerprint(*sorted(packages | {"evolvent", "evolvent_native"}))
+
+
+def _from_disk(key: str) -> Program | None:
+    found = _cache.lookup(key)
+    if found is None:
+        return None
+    code, metadata = found
+    try:
+        # The cache gives only what this user's own processes have written and signed.
+        return Program(code, pickle.loads(base64.b64decode(metadata["about"])))
+    except Exception:
+        return None  # of another version of something: as good as not there
 
 
 def compile_program(entry: Any, staged: dict[str, Any], coming: list[Kind], structure: Any) -> tuple[bytes, Any]:
@@ -241,7 +312,3 @@ def _given_rows(graph: Graph, kind: Kind) -> Node:
     graph.nodes.append(node)
     graph.buffers.append(node)
     return node
-
-
-assert HEADER
-assert slots

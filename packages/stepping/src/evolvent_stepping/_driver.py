@@ -124,10 +124,10 @@ class Run:
 
     # ------------------------------------------------------------ what the backend runs
     def begin(self, inputs: Inputs, limit: Any, horizon: Any) -> State:
-        return self._landed(self._program("begin", inputs)(inputs, limit, horizon))
+        return self._landed(self.program("begin", inputs)(inputs, limit, horizon))
 
     def resume(self, inputs: Inputs, state: State, limit: Any, horizon: Any) -> State:
-        return self._landed(self._program("resume", inputs)(inputs, state, limit, horizon))
+        return self._landed(self.program("resume", inputs)(inputs, state, limit, horizon))
 
     def _landed(self, state: State) -> State:
         """The state with what the host looks at between slices on the host."""
@@ -143,10 +143,11 @@ class Run:
     def stage(self) -> Run:
         """Look at the problem's functions now: the programs of a run that keeps them are made."""
         for name in ("begin", "resume"):
-            self._program(name, self.inputs)
+            self.program(name, self.inputs)
         return self
 
-    def _program(self, name: str, inputs: Inputs) -> Any:
+    def program(self, name: str, inputs: Inputs) -> Any:
+        """The compiled entry of a name: "begin" or "resume"."""
         if name not in self._programs:
             b, plan = self.backend, self.plan
             entry = {"begin": _begin, "resume": _resume}[name]
@@ -228,13 +229,13 @@ class Run:
         solution = solution_of(self, problem, inputs, state, watch, time.perf_counter() - began)
         return _checked(solution, watch.error, options.throw, b)
 
-    def advance_to_end(self, inputs: Inputs, watch: Watch) -> State:
+    def advance_to_end(self, inputs: Inputs, watch: Watch, state: State | None = None) -> State:
         """Run slice after slice, with a look at the clock, the keyboard and the user's callback in between."""
         b = self.backend
         horizon = b.pick(inputs.stops, self.plan.n_stops - 1)
-        state = None
         try:
-            state = self.begin(inputs, b.integer(watch.first_limit()), horizon)
+            if state is None:
+                state = self.begin(inputs, b.integer(watch.first_limit()), horizon)
             while not b.traced and watch.goes_on(state):
                 state = self.resume(inputs, watch.emptied(state), b.integer(watch.next_limit(state)), horizon)
         except (KeyboardInterrupt, Exception) as error:

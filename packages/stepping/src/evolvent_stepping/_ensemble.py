@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from ._model import Model
 from ._options import Options
 from ._prepare import check_rows, prepare
 from ._state import Inputs
-from ._watch import Watch
+from ._threads import at_once, gathered, one_by_one, padded, row_of
+from ._watch import Watch, progress_bar
 
 
 def solve_ensemble(problem: Any, stepper: Any, backend: Any, options: Options) -> EnsembleSolution:
@@ -72,8 +73,8 @@ class Members:
 
     def __call__(self, i: int) -> Any:
         one = member_problem(self.problem, i)
-        if isinstance(self.state, list):
-            return self.state[i]
+        if isinstance(self.state, _Solved):
+            return self.state.solutions[i]
         run = Run(one, self.stepper, self.single, own_options(self.options, i))
         return solution_of(run, one, run.inputs, self._own_state(i), Watch(run, run.inputs), self.seconds)
 
@@ -122,7 +123,7 @@ def in_lanes(problem: Any, stepper: Any, backend: Any, options: Options) -> tupl
 
 def in_threads(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple[Any, ...]:
     """All trajectories as compiled solves of their own, on all cores."""
-    count, began = len(problem), time.perf_counter()
+    count = len(problem)
     run = Run(member_problem(problem, 0), stepper, backend, own_options(options, 0), keep=True)
     together = Run(many(problem, backend.in_lanes(count)), stepper, backend.in_lanes(count), options)
     found = gathered(run, together.inputs, together.plan.n_stops, count)
@@ -131,7 +132,7 @@ def in_threads(problem: Any, stepper: Any, backend: Any, options: Options) -> tu
     look = _Look(options, count)
     try:
         if run.plan.logs:
-            return _joined_solutions(problem, found, look, began)
+            return _by_steps(problem, found, look)
         state = at_once(found, look)
     finally:
         look.close()
@@ -159,18 +160,51 @@ def _rows(run: Any, state: Any, i: int) -> Any:
     )
 
 
-def _joined_solutions(problem: Any, found: Any, look: Any, began: float) -> tuple[Any, ...]:
-    """The trajectories of an ensemble that were solved one by one, put together."""
-    solutions = one_by_one(found, lambda i: member_problem(problem, i), look, began)
-    status = np.asarray([int(s.status) for s in solutions])
-    counts = np.asarray([len(s.t) for s in solutions])
-    good = np.isin(status, [Status.SUCCESS, Status.TERMINATED])
-    model, b = found.run.model, found.run.backend
-    packed = found.run.options.save is None
-    y = [model.packing.pack_rows(b, s.y) if packed else s.y for s in solutions]
-    points = padded([(s.t, y) for s, y in zip(solutions, y, strict=True)], counts, good)
-    march = found.run.begin_like(solutions)
-    return found.run, march, points, counts
+def _by_steps(problem: Any, found: Any, look: Any) -> tuple[Any, ...]:
+    """Trajectories with every step of theirs, put together."""
+    solved = one_by_one(found, lambda i: member_problem(problem, i), look)
+    states, rows, solutions = zip(*solved, strict=True)
+    march = _Counts(*(np.asarray([getattr(s.march, name) for s in states]) for name in _Counts._fields))
+    counts = np.asarray([len(times) for times, _ in rows])
+    good = np.isin(march.status, [Status.SUCCESS, Status.TERMINATED])
+    return found.run, _Solved(march, list(solutions)), padded(list(rows), counts, good), counts
+
+
+class _Counts(NamedTuple):
+    """What is added up of many trajectories."""
+
+    status: Any
+    accepted: Any
+    rejected: Any
+    calls: Any
+
+
+class _Solved(NamedTuple):
+    """Trajectories that are solutions already."""
+
+    march: _Counts
+    solutions: list[Any]
+
+
+class _Look:
+    """What the host does while threads solve: progress, and the time that may pass.
+
+    Called with the number of trajectories that are done; returns the status to end with, or None.
+    """
+
+    def __init__(self, options: Options, count: int):
+        self.count, self.began, self.wall_time = count, time.monotonic(), options.wall_time
+        self.bar = progress_bar() if options.progress else None
+
+    def __call__(self, done: int) -> Any:
+        if self.bar is not None:
+            self.bar.update(round(100.0 * done / self.count, 2) - self.bar.n)
+        late = self.wall_time is not None and time.monotonic() - self.began > self.wall_time
+        return Status.WALL_TIME if late and done < self.count else None
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
 
 
 def by_vmap(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple[Any, ...]:

@@ -39,7 +39,7 @@ class Watch:
         self.taken = 0
         # A slice is short beside the time that is left for all, and beside a user's patience after Ctrl-C.
         self.pace = PACE if self.wall_time is None else min(PACE, self.wall_time / 8.0)
-        self.bar = _progress_bar() if options.progress else None
+        self.bar = progress_bar() if options.progress else None
         self.called = 0
 
     def first_limit(self) -> int:
@@ -150,7 +150,8 @@ class Watch:
             self.bar.close()
 
 
-def _progress_bar() -> Any:
+def progress_bar() -> Any:
+    """A bar of tqdm's that counts to 100."""
     try:
         from tqdm.auto import tqdm
     except ImportError as error:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from .._builder import Function, Module, llvm_type
-from .._graph import Graph, Node
+from .._graph import INT, Graph, Node
 from .emitter import Emitter
 from .loops import write_any
 
 ENTRY = "evolvent_run"
+MANY = "evolvent_many"
 HEADER = 3  # addresses ahead of the arrays'
 
 
@@ -98,7 +99,7 @@ def _callee(module: Module, graph: Graph, name: str) -> tuple[str, int]:
 def generate(graph: Graph) -> tuple[str, int]:
     """Write a graph's unit; returns the text and the workspace that it wants, in bytes."""
     module = Module()
-    f = Function(module, ENTRY, [("ptr", "%table")], "i64", internal=False)
+    f = Function(module, ENTRY, [("ptr", "%table")], "i64", internal=False, attributes="noinline")
     inputs, outputs = graph.params, graph.outputs
 
     def address(k: int) -> str:
@@ -130,4 +131,22 @@ def generate(graph: Graph) -> tuple[str, int]:
     for node, at in zip(scalars(outputs), slots(scalars(outputs)), strict=False):
         f.store(node.dtype, e.scalar(node), f.at("i8", going, at))
     f.returned("i64 0")
+    _many(module)
     return module.text(), e.memory_plan.most
+
+
+def _many(module: Module) -> None:
+    """Write ``int64 many(void **first, int64 *strides, int64 entries, int64 low, int64 high, void **table)``.
+
+    It runs the entry for each of a range of trajectories, whose arrays lie `strides` bytes apart.
+    """
+    names = ["%first", "%strides", "%entries", "%low", "%high", "%table"]
+    kinds = ["ptr", "ptr", "i64", "i64", "i64", "ptr"]
+    f = Function(module, MANY, list(zip(kinds, names, strict=True)), "i64", internal=False)
+    with f.loop("%low", "%high") as k:
+        with f.loop(0, "%entries") as j:
+            start = f.load(INT, "%first", j)
+            stride = f.load(INT, "%strides", j)
+            f.store(INT, f.emit(f"add i64 {start}, {f.emit(f'mul i64 {stride}, {k}')}"), "%table", j)
+        f.emit(f"call i64 @{ENTRY}(ptr %table)")
+    f.returned("i64 0")
