@@ -25,11 +25,6 @@ def _library() -> Any:
         return None
 
 
-def available() -> str:
-    """The version of the library, or nothing: part of what generated code depends on."""
-    return " ".join(platform.libc_ver()) if _library() is not None else ""
-
-
 @cache
 def _widths() -> tuple[tuple[str, int], ...]:
     """Letters of instruction sets of this CPU with their vectors' bytes."""

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import _vector_functions
 from .._builder import Function
 from . import lapack, linear_algebra, products, scans, sorting
 from .writing import call, copy
@@ -50,11 +49,6 @@ def emit(
         _Arrays(output_kinds, output_shapes, output_pointers),
         scratch_pointer,
     )
-
-
-def libraries() -> str:
-    """What generated code depends on besides the graph, the CPU and LLVM."""
-    return f"{lapack.available()}, {_vector_functions.available()}"
 
 
 def scratch_bytes(

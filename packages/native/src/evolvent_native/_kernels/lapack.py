@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -46,11 +47,11 @@ def provide() -> bool:
     if not available():
         return False
     try:
-        from scipy.linalg import cython_blas, cython_lapack
+        blas, lapack = (import_module(f"scipy.linalg.cython_{name}") for name in ("blas", "lapack"))
     except ImportError:
         return False
     found = {}
-    for names, module in ((_BLAS, cython_blas), (_LAPACK, cython_lapack)):
+    for names, module in ((_BLAS, blas), (_LAPACK, lapack)):
         for name in names:
             for letter in _LETTERS.values():
                 capsule: Any = getattr(module, "__pyx_capi__", {}).get(letter + name)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .._builder import Module, memory_type
-from .._graph import INT
+from .._graph import BOOL, INT
 from .products import dot
 from .writing import Array, Place, Value, Writer, kernel, part_of
 
@@ -156,7 +158,7 @@ def cholesky(module: Module, kind: np.dtype) -> str:
     def write(w: Writer, a, out, batch, n):
         with w.loop(0, batch) as p:
             matrix, factor = w.array(kind, a).at(p * n * n), w.array(kind, out).at(p * n * n)
-            good = w.counter(1)
+            good: Any = w.variable(BOOL, True)
             fill(w, factor, n * n, 0)
             with w.loop(0, n) as i:
                 row, given = factor.at(i * n), matrix.at(i * n)
@@ -165,9 +167,9 @@ def cholesky(module: Module, kind: np.dtype) -> str:
                     row[j] = _divided(given[j] - dot(w, row, other, j, conjugate=True), _parts(other[j])[0])
                 rest = _parts(given[i] - dot(w, row, row, i, conjugate=True))[0]
                 with w.when(~(rest > 0)):
-                    good.value = 0
+                    good.value = False
                 row[i] = rest.apply("sqrt").to(kind)
-            with w.when(good.value.equals(0)):
+            with w.when(~good.value):
                 fill(w, factor, n * n, not_a_number(kind))
 
     return kernel(module, ("cholesky", kind), ("a", "out", "<batch>", "<n>"), write)
