@@ -55,10 +55,23 @@ def staged(build, *arrays: np.ndarray, literal_bytes: float = _graph.LITERAL_BYT
     return graph
 
 
+def well_formed(block: Block) -> None:
+    """Elementwise nodes have inputs of their own shape, and of one dtype where they must."""
+    for node in block.nodes:
+        if node.op in _graph.ELEMENTWISE:
+            assert all(x.shape == node.shape for x in node.inputs), node
+            kinds = {x.dtype for x in node.inputs[1 if node.op == "where" else 0 :]}
+            assert len(kinds) == 1, node
+            if node.op not in {"cast", "complex", "real", "imag", "abs", *_graph.COMPARISONS, *_graph.PREDICATES}:
+                assert kinds == {node.dtype}, node
+        for region in node.regions:
+            well_formed(region)
+
+
 def sample(kind: Any, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     x = rng.normal(size=shape)
-    return x + 1j * rng.normal(size=shape) if np.dtype(kind).kind == "c" else x
+    return (x + 1j * rng.normal(size=shape) if np.dtype(kind).kind == "c" else x).astype(kind)
 
 
 def in_jax(graph: Graph, *args: Any, block: Block | None = None, known: dict | None = None) -> list:
@@ -147,6 +160,11 @@ def with_derivatives(graph: Graph, arrays: list[np.ndarray]) -> list[list[np.nda
         both = jvp(outputs, given[:n], given[2 * n : 3 * n])
         back = vjp(outputs, given[:n], given[3 * n :])
         rules.outputs = [*forward, *both, *back]
+    well_formed(rules)
+    for x, change, count in zip(outputs, forward, both, strict=True):
+        assert (change.shape, change.dtype) == (x.shape, x.dtype)
+        assert (count.shape, count.dtype) == ((2, *x.shape), x.dtype)
+    assert [(x.shape, x.dtype) for x in back] == [(a.shape, a.dtype) for a in arrays]
     found = run(rules, [*arrays, *tangents, *twice, *cotangents])
     m = len(outputs)
     return [found[:m], found[m : 2 * m], found[2 * m :], cotangents]
@@ -288,7 +306,7 @@ STRUCTURE = {
     "update": lambda x: shaped(
         "update", (x, shaped("slice", (e("sin", x),), (1, 2), (1, 0), (1, 1))), (2, 3), (0, 0), (1, 2)
     ),
-    "concat": lambda x: shaped("concat", (x, e("sin", x), fill(1.0, (1, 3))), (5, 3), 0),
+    "concat": lambda x: shaped("concat", (x, e("sin", x), fill(1.0, (1, 3), x.dtype)), (5, 3), 0),
     "pack": lambda x: shaped("pack", tuple(shaped("sum", (e(f, x),), (), (0, 1)) for f in ("sin", "exp")), (2,)),
     "gather": lambda x: shaped("gather", (x, literal([[0, 5], [5, 1]])), (2, 2)),
     "scatter": lambda x: shaped(
@@ -306,7 +324,7 @@ STRUCTURE = {
     "cumprod": lambda x: shaped("cumprod", (x,), (2, 3), 1),
     "sort": lambda x: shaped("sort", (x,), (2, 3), 1, False),
     "sort down": lambda x: shaped("sort", (x,), (2, 3), 0, True),
-    "where": lambda x: e("where", e("lt", x, 0.3), e("sin", x), fill(2.0, (2, 3))),
+    "where": lambda x: e("where", e("lt", x, 0.3), e("sin", x), fill(2.0, (2, 3), x.dtype)),
 }
 
 
@@ -314,6 +332,51 @@ STRUCTURE = {
 def test_structure(name):
     """Operations that move, choose and reduce entries have JAX's derivatives."""
     agrees_with_jax(STRUCTURE[name], sample(REAL, (2, 3)))
+
+
+@pytest.mark.parametrize("name", STRUCTURE)
+def test_single_precision(name):
+    """Derivatives have the precision of the function, and the values of those in double."""
+    x = sample(REAL, (2, 3)).astype(np.float32)
+    single = with_derivatives(staged(STRUCTURE[name], x), [x])
+    double = with_derivatives(staged(STRUCTURE[name], x.astype(REAL)), [x.astype(REAL)])
+    for mine, its in zip(single[0] + single[2], double[0] + double[2], strict=True):
+        assert mine.dtype == np.float32
+        np.testing.assert_allclose(mine, its, 1e-4, 1e-5)
+
+
+EMPTY = {
+    "sort": lambda x: shaped("sort", (x,), (2, 0), 1, False),
+    "prod": lambda x: shaped("prod", (x,), (2,), (1,)),
+    "cumprod": lambda x: shaped("cumprod", (x,), (2, 0), 1),
+    "cumsum": lambda x: shaped("cumsum", (x,), (2, 0), 1),
+    "sum": lambda x: shaped("sum", (e("mul", x, x),), (), (0, 1)),
+    "slice": lambda x: shaped("slice", (x,), (1, 0), (1, 0), (1, -1)),
+    "gather": lambda x: shaped("gather", (x, literal(np.zeros(0, np.int64))), (0,)),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_empty_arrays(name):
+    """Arrays without entries have derivatives without entries, or zero."""
+    x = np.zeros((2, 0))
+    forward, both, back, _ = with_derivatives(staged(EMPTY[name], x), [x])
+    assert not forward[0].any()
+    assert not both[0].any()
+    assert back[0].shape == (2, 0)
+
+
+def test_holomorphic_jacobian():
+    """The Jacobian of a holomorphic function is complex."""
+    z = sample(COMPLEX, (3,))
+
+    def build(z):
+        return e("div", e("mul", z, z), e("add", shaped("slice", (z,), (3,), (2,), (-1,)), 2.0 + 0j))
+
+    below = z[::-1] + 2
+    expected = np.diag(2 * z / below) + np.diag(-(z**2) / below**2)[:, ::-1]
+    (matrix,) = run(staged(lambda z: jacobian(build(z), z), z), [z])
+    np.testing.assert_allclose(matrix, expected, 1e-13)
 
 
 @pytest.mark.parametrize("zeros", [[2], [1, 3]])

@@ -312,6 +312,8 @@ def _sort(f: Forward, node: Node) -> Node:
 
 def _while(f: Forward, node: Node) -> list[Node | None] | None:
     condition, body = node.regions
+    if any(x.op in _graph.EFFECTS for region in node.regions for x in region.nodes):
+        raise NotDifferentiable("a loop that keeps records has no derivative; differentiate one without them")
     starts = [f.of(x) for x in node.inputs]
     active = loop_followers(node, [t is not None for t in starts], lambda x: f.of(x) is not None)
     if not any(active):

@@ -30,7 +30,7 @@ def jacobian(output: Node, input: Node) -> Node:
     Parameters
     ----------
     output, input : Node
-        What is differentiated, and by what.
+        What is differentiated, and by what. If they are complex, the function between is taken to be holomorphic.
 
     Returns
     -------

@@ -73,8 +73,10 @@ def places_along(node: Node) -> Node:
     """The flat positions in its input of a sorted array's entries."""
     (x,), (axis, descending) = node.inputs, node.attrs
     rank = _graph.make("argsort", (x,), x.shape, _graph.INT, (axis, descending))
+    if x.size == 0:
+        return rank
     stride = int(np.prod(x.shape[axis + 1 :]))
     others = np.arange(x.size).reshape(x.shape)
     others = others - others // stride % x.shape[axis] * stride
-    place = broadcast(_graph.constant(others.take([0], axis) if x.size else others), x.shape)
+    place = broadcast(_graph.constant(others.take([0], axis)), x.shape)
     return add(place, mul(rank, fill(stride, x.shape, _graph.INT)))
