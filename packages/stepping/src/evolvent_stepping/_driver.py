@@ -48,7 +48,7 @@ def staged_on(problem: Any, stepper: Any, backend: Any, options: Options) -> Any
         problem, options = member_problem(problem, 0), own_options(options, 0)
 
     def stage(backend: Any) -> Any:
-        Run(problem, stepper, backend, options, keep=True).stage()
+        Run(problem, stepper, backend, options).stage()
         return backend
 
     return starting_over(stage, backend)
@@ -66,7 +66,7 @@ class Compiled:
     """A solve that is prepared: call it with other numbers, as ``run(y0=, params=, t_span=)``."""
 
     def __init__(self, problem: Any, stepper: Any, backend: Any, options: Options):
-        self._made = lambda b: Run(problem, stepper, b, options, keep=True)
+        self._made = lambda b: Run(problem, stepper, b, options)
         self._run = starting_over(lambda b: self._made(b).stage(), backend)
 
     def __call__(self, y0: Any = None, params: Any = None, t_span: Any = None) -> Any:
@@ -84,10 +84,10 @@ class Compiled:
 class Run:
     """One problem, one stepper, one backend: what is needed to start a solve and to go on with it.
 
+    Its programs are made when they are first needed, and run ever after.
+
     Parameters
     ----------
-    keep : bool
-        Look at the problem's functions once, and run their programs ever after.
     by_hand : bool
         Save nothing; `horizon` limits how far each call goes.
     single : Model, optional
@@ -101,7 +101,6 @@ class Run:
         backend: Any,
         options: Options,
         *,
-        keep: bool = False,
         by_hand: bool = False,
         single: Model | None = None,
     ):
@@ -113,7 +112,6 @@ class Run:
             self.functions[name].single = function
         if stepper.velocity_free and not (backend.traced or backend.lanes):
             self.model.require_velocity_free(stepper)
-        self.keep = keep
         self._programs: dict[str, Any] = {}
         if backend.traced and (options.on_step or options.wall_time or options.progress):
             raise InputError(
@@ -141,7 +139,7 @@ class Run:
         return state._replace(march=m, saves=saves, happenings=happenings)
 
     def stage(self) -> Run:
-        """Look at the problem's functions now: the programs of a run that keeps them are made."""
+        """Look at the problem's functions now, not when their programs are first needed."""
         for name in ("begin", "resume"):
             self.program(name, self.inputs)
         return self
@@ -151,10 +149,7 @@ class Run:
         if name not in self._programs:
             b, plan = self.backend, self.plan
             entry = {"begin": _begin, "resume": _resume}[name]
-            program = b.program(_Entry(entry, b, plan), self.functions, self.examples(inputs))
-            if not self.keep:
-                return program
-            self._programs[name] = program
+            self._programs[name] = b.program(_Entry(entry, b, plan), self.functions, self.examples(inputs))
         return self._programs[name]
 
     def examples(self, inputs: Inputs) -> dict[str, tuple[Any, ...]]:

@@ -124,7 +124,7 @@ def in_lanes(problem: Any, stepper: Any, backend: Any, options: Options) -> tupl
 def in_threads(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple[Any, ...]:
     """All trajectories as compiled solves of their own, on all cores."""
     count = len(problem)
-    run = Run(member_problem(problem, 0), stepper, backend, own_options(options, 0), keep=True)
+    run = Run(member_problem(problem, 0), stepper, backend, own_options(options, 0))
     together = Run(many(problem, backend.in_lanes(count)), stepper, backend.in_lanes(count), options)
     found = gathered(run, together.inputs, together.plan.n_stops, count)
     if found is None:

@@ -48,7 +48,7 @@ class Integrator:
             self._begin(run)
 
     def _start(self, problem: Any, stepper: Any, backend: Any) -> None:
-        self._begin(Run(problem, stepper, backend, self._options, keep=True, by_hand=True))
+        self._begin(Run(problem, stepper, backend, self._options, by_hand=True))
 
     def _begin(self, run: Run) -> None:
         self._run = run
