@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from .._builder import Module, memory_type
@@ -158,7 +156,7 @@ def cholesky(module: Module, kind: np.dtype) -> str:
     def write(w: Writer, a, out, batch, n):
         with w.loop(0, batch) as p:
             matrix, factor = w.array(kind, a).at(p * n * n), w.array(kind, out).at(p * n * n)
-            good: Any = w.variable(BOOL, True)
+            good = w.variable(BOOL, True)
             fill(w, factor, n * n, 0)
             with w.loop(0, n) as i:
                 row, given = factor.at(i * n), matrix.at(i * n)
@@ -167,7 +165,7 @@ def cholesky(module: Module, kind: np.dtype) -> str:
                     row[j] = _divided(given[j] - dot(w, row, other, j, conjugate=True), _parts(other[j])[0])
                 rest = _parts(given[i] - dot(w, row, row, i, conjugate=True))[0]
                 with w.when(~(rest > 0)):
-                    good.value = False
+                    good.value = w.number(BOOL, False)
                 row[i] = rest.apply("sqrt").to(kind)
             with w.when(~good.value):
                 fill(w, factor, n * n, not_a_number(kind))
