@@ -160,7 +160,7 @@ for _theirs, _ours in {
     np.full_like: lambda a, fill_value, dtype=None, *rest, shape=None, **more: _like(a, fill_value, dtype, shape),
     np.tril: lambda m, k=0: xp.tril(m, k=k),
     np.triu: lambda m, k=0: xp.triu(m, k=k),
-    np.meshgrid: lambda *x, indexing="xy", copy=True, sparse=False: list(xp.meshgrid(*x, indexing=indexing)),
+    np.meshgrid: lambda *x, indexing="xy", copy=True, sparse=False: tuple(xp.meshgrid(*x, indexing=indexing)),
     np.sum: lambda a, axis=None, dtype=None, keepdims=False: xp.sum(a, axis=axis, dtype=dtype, keepdims=keepdims),
     np.prod: lambda a, axis=None, dtype=None, keepdims=False: xp.prod(a, axis=axis, dtype=dtype, keepdims=keepdims),
     np.max: lambda a, axis=None, keepdims=False: xp.max(a, axis=axis, keepdims=keepdims),

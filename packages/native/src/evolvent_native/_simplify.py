@@ -37,8 +37,13 @@ def _folded(op, inputs, shape, dtype, attrs):
     return _graph.constant(value.astype(dtype, copy=False).reshape(shape))
 
 
+_MAYBE_FILLED = frozenset({"constant", "broadcast", "reshape"})
+
+
 def _filled_with(node: Node) -> Any:
     """The number that all entries of a node are, or None."""
+    if node.op not in _MAYBE_FILLED:
+        return None
     while node.op in ("broadcast", "reshape"):
         node = node.inputs[0]
     if node.op != "constant" or not node.size:
@@ -50,6 +55,8 @@ def _filled_with(node: Node) -> Any:
 
 
 def _is(node: Node, number: float) -> bool:
+    if node.op not in _MAYBE_FILLED:
+        return False
     value = _filled_with(node)
     if value is None or value != number:
         return False
@@ -116,7 +123,12 @@ def _neg(inputs, shape, dtype, attrs):
 
 
 def _not(inputs, shape, dtype, attrs):
-    return inputs[0].inputs[0] if inputs[0].op == "not" else None
+    (x,) = inputs
+    if x.op == "not":
+        return x.inputs[0]
+    # The other comparisons are false of NaN, and so are their opposites.
+    opposite = {"eq": "ne", "ne": "eq"}.get(x.op)
+    return _graph.make(opposite, x.inputs, shape, dtype) if opposite else None
 
 
 def _where(inputs, shape, dtype, attrs):
@@ -164,6 +176,8 @@ def _same_shape(op):
             return x
         if x.op == op:
             return _graph.make(op, x.inputs, shape, dtype)
+        if x.op == "broadcast" and not x.inputs[0].shape:
+            return _graph.make("broadcast", x.inputs, shape, dtype)
         return None
 
     return rule
@@ -192,7 +206,7 @@ def _slice(inputs, shape, dtype, attrs):
         if shape == (1,):
             return _graph.make("reshape", inputs, shape, dtype)
         return _graph.make("pack", inputs, shape, dtype) if shape[0] <= FOLDED else None
-    if x.op == "broadcast" and x.inputs[0].size == 1:
+    if x.op == "broadcast" and not x.inputs[0].shape:
         return _graph.make("broadcast", x.inputs, shape, dtype)
     if x.op == "update":
         return _beside_an_update(x, starts, steps, shape, dtype)

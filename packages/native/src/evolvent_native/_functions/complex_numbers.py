@@ -59,7 +59,7 @@ def sqrt(z: Array) -> Array:
     endless = each.isinf(y)
     re = where(endless, math.inf, where(right, t, other))
     im = where(endless, y, each.copysign(where(right, other, t), y))
-    return complex_of(re, where(each.isnan(y), y, im))
+    return complex_of(re, where(each.isnan(y), where(x == -math.inf, math.inf, y), im))
 
 
 def exp(z: Array) -> Array:
@@ -69,16 +69,19 @@ def exp(z: Array) -> Array:
     size = each.exp(where(far, x - limit, x))
     factor = where(far, math.exp(limit), 1.0)
     plain = y == 0
-    gone = (x == -math.inf) & ~each.isfinite(y)
+    lost = ~each.isfinite(y)
+    gone, endless = (x == -math.inf) & lost, (x == math.inf) & lost
     re = where(plain, each.exp(x), size * each.cos(y) * factor)
     im = where(plain, y, size * each.sin(y) * factor)
-    return complex_of(where(gone, 0.0, re), where(gone, 0.0, im))
+    return complex_of(where(gone, 0.0, where(endless, math.inf, re)), where(gone, 0.0, im))
 
 
 def expm1(z: Array) -> Array:
     x, y = _parts(z)
     half = each.sin(0.5 * y)
-    return complex_of(each.expm1(x) * each.cos(y) - 2.0 * half * half, imag(exp(z)))
+    re = each.expm1(x) * each.cos(y) - 2.0 * half * half + 0.0
+    re = where(each.isinf(x) & ~each.isfinite(y), where(x > 0, math.inf, -1.0), re)
+    return complex_of(re, imag(exp(z)))
 
 
 def _log_abs(x: Array, y: Array) -> Array:
@@ -126,13 +129,13 @@ def _hyperbolic(x: Array) -> tuple[Array, Array, Array]:
 
 def _product(size: Array, angle: Array) -> Array:
     """A product in which zero times anything is zero: sinh(inf) sin(0)."""
-    return where((angle == 0) & ~each.isnan(size), each.copysign(0.0, size) * each.copysign(1.0, angle), size * angle)
+    return where(angle == 0, each.copysign(0.0, size) * each.copysign(1.0, angle), size * angle)
 
 
 def sinh(z: Array) -> Array:
     x, y = _parts(z)
     c, s, factor = _hyperbolic(x)
-    re = where((x == 0) & ~each.isfinite(y), x, s * each.cos(y) * factor)
+    re = where(each.isfinite(y), s * each.cos(y) * factor, where((x == 0) | each.isinf(x), x, math.nan))
     return complex_of(re, _product(c, each.sin(y)) * factor)
 
 
@@ -140,7 +143,7 @@ def cosh(z: Array) -> Array:
     x, y = _parts(z)
     c, s, factor = _hyperbolic(x)
     im = where((x == 0) & ~each.isfinite(y), x, _product(s, each.sin(y)) * factor)
-    return complex_of(c * each.cos(y) * factor, im)
+    return complex_of(where(each.isinf(x) & ~each.isfinite(y), math.inf, c * each.cos(y) * factor), im)
 
 
 def tanh(z: Array) -> Array:
@@ -150,9 +153,11 @@ def tanh(z: Array) -> Array:
     c, s = each.cosh(u), each.sinh(u)
     cosine, sine = each.cos(y), each.sin(y)
     below = s * s + cosine * cosine
-    re = where(far, each.copysign(1.0, x), c * s / below)
+    known = each.isfinite(y)
+    re = where(far, where(known | each.isinf(x), each.copysign(1.0, x), math.nan), c * s / below)
+    re = where((x == 0) & ~known, x, re)
     tail = 4.0 * sine * cosine * each.exp(-2.0 * each.abs(x))
-    tail = where(each.isfinite(y), tail, where(each.isinf(x), 0.0, math.nan))
+    tail = where(known, tail, where(each.isinf(x), 0.0, math.nan))
     return complex_of(re, where(far, tail, where(y == 0, y, sine * cosine / below)))
 
 
@@ -175,14 +180,29 @@ def _around_one(z: Array) -> tuple[Array, Array, Array, Array]:
     return (*_parts(less), *_parts(more))
 
 
+def _far(x: Array, y: Array) -> tuple[Array, Array]:
+    """Where numbers are so large that one is nothing beside them, and log(2 abs(z)) there."""
+    limit = 1e100 if x.dtype == np.float64 else 1e12
+    far = (each.abs(x) > limit) | (each.abs(y) > limit)
+    return far, LN2 + _log_abs(where(far, x, 1.0), where(far, y, 1.0))
+
+
 def acos(z: Array) -> Array:
+    x, y = _parts(z)
     a, b, c, d = _around_one(z)
-    return complex_of(2.0 * each.atan2(a, c), each.asinh(c * b - d * a))
+    far, size = _far(x, y)
+    re = where(far, each.atan2(each.abs(y), x), 2.0 * each.atan2(a, c))
+    im = where(far, -each.copysign(size, y), each.asinh(c * b - d * a))
+    return complex_of(where((x == 0) & each.isnan(y), 0.5 * math.pi, re), im)
 
 
 def asin(z: Array) -> Array:
+    x, y = _parts(z)
     a, b, c, d = _around_one(z)
-    return complex_of(each.atan2(real(z), a * c - b * d), each.asinh(a * d - b * c))
+    far, size = _far(x, y)
+    re = where(far, each.atan2(x, each.abs(y)), each.atan2(x, a * c - b * d))
+    im = where(far, each.copysign(size, y), each.asinh(a * d - b * c))
+    return complex_of(where((x == 0) & each.isnan(y), x, re), im)
 
 
 def asinh(z: Array) -> Array:
@@ -193,13 +213,17 @@ def acosh(z: Array) -> Array:
     x, y = _parts(z)
     a, b = _parts(sqrt(complex_of(x - 1.0, y)))
     c, d = _parts(sqrt(complex_of(x + 1.0, y)))
-    return complex_of(each.asinh(a * c + b * d), 2.0 * each.atan2(b, c))
+    far, size = _far(x, y)
+    im = where(far, each.atan2(y, x), 2.0 * each.atan2(b, c))
+    im = where((x == 0) & each.isnan(y), 0.5 * math.pi, im)
+    return complex_of(where(far, size, each.asinh(a * c + b * d)), im)
 
 
 def atanh(z: Array) -> Array:
     x, y = _parts(z)
     size = each.abs(x)
-    far = each.maximum(size, each.abs(y)) > math.sqrt(float(np.finfo(x.dtype).max)) / 8
+    limit = math.sqrt(float(np.finfo(x.dtype).max)) / 8
+    far = (size > limit) | (each.abs(y) > limit)
     u, v = where(far, 0.5, size), where(far, 0.5, y)
     re = 0.25 * each.log1p(4.0 * u / ((1.0 - u) * (1.0 - u) + v * v))
     im = 0.5 * each.atan2(2.0 * v, (1.0 - u) * (1.0 + u) - v * v)
@@ -208,8 +232,8 @@ def atanh(z: Array) -> Array:
     # Far away it is 1 / z, and a quarter turn.
     h = each.hypot(0.5 * x, 0.5 * y)
     re = where(far, 0.25 * (size / h) / h, re)
-    re = where(each.isinf(x) | each.isinf(y), 0.0, re)
-    im = where(far, each.copysign(0.5 * math.pi, y), im)
+    re = where(each.isinf(x) | each.isinf(y) | ((x == 0) & each.isnan(y)), 0.0, re)
+    im = where(far, where(each.isnan(y), y, each.copysign(0.5 * math.pi, y)), im)
     return complex_of(each.copysign(re, x), im)
 
 

@@ -184,6 +184,7 @@ def eye(n_rows: int, n_cols: Any = None, /, *, k: int = 0, dtype: Any = None, de
     n_rows = operator.index(n_rows)
     n_cols = n_rows if n_cols is None else operator.index(n_cols)
     kind = np.dtype(REAL if dtype is None else dtype)
+    k = min(max(operator.index(k), -n_rows), n_cols)
     if n_rows * n_cols <= SPELT_OUT:
         return array(np.eye(n_rows, n_cols, k, dtype=kind))
     return cast(each.equal(*_rows_and_columns((n_rows, n_cols), k)), kind)
@@ -209,7 +210,7 @@ def triu(x: Any, /, *, k: int = 0) -> Array:
     return each.where(each.greater_equal(columns, rows), x, Array(zeros_like(x).node))
 
 
-def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Array, ...]:
+def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Array]:
     """Coordinates of the points of a grid."""
     vectors = [array(x) for x in arrays]
     n = len(vectors)
@@ -225,7 +226,7 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Array, ...]:
     for x, axis in zip(vectors, order, strict=True):
         line = make("reshape", (x.node,), tuple(x.size if i == axis else 1 for i in range(n)), x.dtype)
         found.append(broadcast(Array(line), tuple(shape)))
-    return tuple(found)
+    return found
 
 
 def copy(x: Any, /) -> Array:

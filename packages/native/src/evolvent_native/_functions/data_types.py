@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -60,9 +61,27 @@ def isdtype(dtype: Any, kind: Any) -> builtins.bool:
     return np.isdtype(np.dtype(dtype), kind)
 
 
-def finfo(type: Any, /) -> np.finfo:
-    """Limits of a floating-point dtype."""
-    return np.finfo(_dtype(type))
+@dataclass(frozen=True)
+class FloatLimits:
+    """Limits of a floating-point dtype, as Python numbers, which leave the precision of arrays alone."""
+
+    bits: int
+    eps: float
+    max: float
+    min: float
+    smallest_normal: float
+    dtype: np.dtype
+
+    @property
+    def tiny(self) -> float:
+        return self.smallest_normal
+
+
+def finfo(type: Any, /) -> FloatLimits:
+    """Limits of a floating-point dtype; of a complex one those of its parts."""
+    known = np.finfo(_dtype(type))
+    eps, largest, least, normal = (float(x) for x in (known.eps, known.max, known.min, known.smallest_normal))
+    return FloatLimits(known.bits, eps, largest, least, normal, known.dtype)
 
 
 def iinfo(type: Any, /) -> np.iinfo:
