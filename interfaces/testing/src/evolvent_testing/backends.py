@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-LIBRARIES = ("numpy", "array-api-strict", "torch", "jax", "cupy")
+LIBRARIES = ("numpy", "native", "array-api-strict", "torch", "jax", "cupy")
 
 _MODULES = {
     "numpy": "array_api_compat.numpy",
+    "native": "array_api_compat.numpy",
     "array-api-strict": "array_api_strict",
     "torch": "array_api_compat.torch",
     "jax": "jax.numpy",
@@ -27,7 +28,8 @@ def load_namespace(library: str) -> Any:
 
     Parameters
     ----------
-    library : {"numpy", "array-api-strict", "torch", "jax", "cupy"}
+    library : {"numpy", "native", "array-api-strict", "torch", "jax", "cupy"}
+        "native" is NumPy's namespace where evolvent-native is installed.
 
     Raises
     ------
@@ -39,7 +41,7 @@ def load_namespace(library: str) -> Any:
     >>> load_namespace("array-api-strict").__name__
     'array_api_strict'
     """
-    root = library.replace("-", "_")
+    root = "evolvent_native" if library == "native" else library.replace("-", "_")
     try:
         found = import_module(root)
     except ImportError as error:

@@ -8,7 +8,7 @@ import pytest
 pytest.register_assert_rewrite("evolvent_testing.backends", "evolvent_testing.conformance")
 
 # The names of .backends.LIBRARIES, which would have to be imported.
-LIBRARIES = ("numpy", "array-api-strict", "torch", "jax", pytest.param("cupy", marks=pytest.mark.gpu))
+LIBRARIES = ("numpy", "native", "array-api-strict", "torch", "jax", pytest.param("cupy", marks=pytest.mark.gpu))
 
 
 def pytest_configure(config):
@@ -27,8 +27,12 @@ def _namespace(library):
 
 
 @pytest.fixture(params=LIBRARIES)
-def xp(request):
-    """Each array library's namespace in turn; one that can't be used is skipped with the reason."""
+def xp(request, monkeypatch):
+    """Each array library's namespace in turn; one that can't be used is skipped with the reason.
+
+    "native" is NumPy's, where solves are compiled; with all others they run by the library itself.
+    """
+    monkeypatch.setenv("EVOLVENT_NATIVE", "on" if request.param == "native" else "off")
     return _namespace(request.param)
 
 

@@ -65,7 +65,8 @@ class NativeBackend(NumpyBackend):
         return value.item() if isinstance(value, np.generic) else value
 
     def scale(self, value, like):
-        return np.empty(0, like.dtype).real.dtype.type(value)
+        real = np.empty(0, like.dtype).real.dtype
+        return float(value) if real == np.float64 else real.type(value)
 
     def to_control(self, *scalars):
         if not recording():

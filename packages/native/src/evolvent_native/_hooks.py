@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
+
 from evolvent import hookimpl
+
+
+def wanted() -> bool:
+    """Whether arrays run natively without being asked to: ``EVOLVENT_NATIVE=off`` says no."""
+    return os.environ.get("EVOLVENT_NATIVE", "on").lower() not in ("off", "0", "no")
 
 
 class NativeFactory:
     """Offers the native backend for NumPy arrays."""
 
     name = "native"
-    claims_numpy = True
+
+    @property
+    def claims_numpy(self) -> bool:
+        return wanted()
 
     def claims(self, array) -> bool:
         return False

@@ -83,6 +83,8 @@ class Program:
         coming: list[Kind] = about["coming"]
         self.structure, self.going, self.new_rows = about["structure"], about["going"], about["new_rows"]
         self.workspace_size = about["workspace"]
+        # Where an array without axes came in, numbers go out as NumPy's: the state is one of them.
+        self.typed = any(kind.shape == () and not kind.weak and kind.dtype.kind in "fc" for kind in coming)
         self.literals: list[np.ndarray] = about["literals"]
         self.number_places = [i for i, kind in enumerate(coming) if kind.shape == () and not kind.rows]
         self.array_places = [(i, kind.dtype) for i, kind in enumerate(coming) if kind.shape != () and not kind.rows]
@@ -148,7 +150,8 @@ class Program:
         leaves: list[Any] = []
         for kind in self.going:
             if kind[0] == "scalar":
-                leaves.append(complex(next(left), next(left)) if kind[1].kind == "c" else next(left))
+                number = complex(next(left), next(left)) if kind[1].kind == "c" else next(left)
+                leaves.append(kind[1].type(number) if self.typed and kind[1].kind in "fc" else number)
             else:
                 leaves.append(next(right) if kind[0] == "array" else rows[kind[1]])
         return leaves

@@ -47,9 +47,7 @@ def while_loop(cond: Callable[..., Any], body: Callable[..., Any], carry: Any) -
                 for x, y in zip(first, values, strict=True)
             ]
             if all(kind is None or kind == x.dtype for kind, x in zip(kinds, first, strict=True)):
-                inner.outputs = [
-                    _kept(x, y).node for x, y in zip(first, values, strict=True) if isinstance(x, Array)
-                ]
+                inner.outputs = [_kept(x, y).node for x, y in zip(first, values, strict=True) if isinstance(x, Array)]
                 break
         # A number that was started as an integer, say, and goes on as a real: once more from a real.
         first = [x if kind is None else cast(x, kind) for x, kind in zip(first, kinds, strict=True)]
@@ -164,6 +162,13 @@ def as_array(value: Any, like: Any, shape: tuple[int, ...], what: str) -> Array:
     listed = isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.dtype == object)
     if value is None or isinstance(value, str):
         raise InputError(what, f"returned {value!r} where numbers are needed.", "Did a return statement get lost?")
+    home = type(value).__module__.split(".")[0]
+    if home in ("torch", "jax", "jaxlib", "cupy"):
+        raise InputError(
+            what,
+            f"returned an array of {home}, but y is one of numpy.",
+            "Use operations of y's own library.",
+        )
     try:
         if listed:
             value = functions.from_objects(_objects(value, shape, what))
@@ -183,6 +188,15 @@ def as_array(value: Any, like: Any, shape: tuple[int, ...], what: str) -> Array:
 def _objects(value: Any, shape: tuple[int, ...], what: str) -> Any:
     if isinstance(value, list | tuple) and (not shape or len(value) != shape[0]):
         raise InputError(what, f"returned {len(value)} components where shape {shape} is needed.")
+    if isinstance(value, list | tuple):
+        for item in value:
+            if isinstance(item, str) or item is None:
+                raise InputError(
+                    what, f"returned {item!r} where numbers are needed.", "Did a return statement get lost?"
+                )
+            found = getattr(item, "shape", shape[1:])
+            if tuple(found) != shape[1:]:
+                raise InputError(what, f"returned a component of shape {tuple(found)} where {shape[1:]} is needed.")
     return value
 
 
