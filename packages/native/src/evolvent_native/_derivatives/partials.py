@@ -85,7 +85,8 @@ def _extreme(y: Node, i: int) -> Node:
 
 _PARTIALS = {
     "neg": lambda y, i: -1,
-    "abs": _unary(lambda y, x: where(binary("ge", x, like(0, x)), like(1, x), like(-1, x))),
+    # Zero at zero: what is written with it, as max(a, b) = (a + b + |a - b|) / 2, shares equally there.
+    "abs": _unary(lambda y, x: unary("sign", x)),
     "sign": lambda y, i: None,
     "sqrt": _unary(lambda y, x: div(like(0.5, y), y)),
     "exp": _unary(lambda y, x: y),
