@@ -54,7 +54,7 @@ def solve_ensemble(problem: Any, stepper: Any, backend: Any, options: Options) -
         note=backend.note,
     )
 
-    member = Members(problem, stepper, run.backend, options, state, stats.seconds)
+    member = Members(problem, stepper, backend, options, state, stats.seconds, bool(run.backend.lanes))
     y = run.model.packing.unpack(backend, values, lead=2) if options.save is None else values
     solution = EnsembleSolution(times, y, m.status, stats, counts, member, problem, stepper)
     return solution if backend.traced else _checked(solution, options.throw)
@@ -70,24 +70,20 @@ class Members:
     options: Options
     state: Any
     seconds: float
+    lanes: bool
 
     def __call__(self, i: int) -> Any:
         one = member_problem(self.problem, i)
         if isinstance(self.state, _Solved):
             return self.state.solutions[i]
-        run = Run(one, self.stepper, self.single, own_options(self.options, i))
+        run = Run(one, self.stepper, self.backend, own_options(self.options, i))
         return solution_of(run, one, run.inputs, self._own_state(i), Watch(run, run.inputs), self.seconds)
-
-    @property
-    def single(self) -> Any:
-        """The backend of one trajectory."""
-        return getattr(self.backend, "single", self.backend)
 
     def _own_state(self, i: int) -> Any:
         b = self.backend
         if hasattr(b, "vmap"):
             return b.fixed_size().take(self.state, i)
-        return tree_map(lambda x: lane_of(x, i) if b.lanes else row_of(x, i), self.state)
+        return tree_map(lambda x: lane_of(x, i) if self.lanes else row_of(x, i), self.state)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"backend": self.backend.name}
