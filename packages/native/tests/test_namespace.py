@@ -557,6 +557,54 @@ def test_loops_branches_and_calls_are_interpreted():
     assert all(word in text for word in ("  while:", "  yes:", "put"))
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+def test_factors_solve_what_they_are_factors_of(transposed):
+    """LU factors and triangles solve their systems, and those of the transposed matrix."""
+    graph = _graph.Graph()
+    a, b = Array(graph.param((2, 3, 3), float)), Array(graph.param((2, 3, 2), float))
+    with _graph.record_in(graph):
+        factors, exchanges = _graph.make_many("lu", (a.node,), (((2, 3, 3), a.dtype), ((2, 3), np.dtype(np.int64))))
+        graph.outputs = [_graph.make("lu_solve", (factors, exchanges, b.node), b.shape, b.dtype, (transposed,))]
+        for lower in (False, True):
+            for unit in (False, True):
+                attrs = (lower, unit, transposed)
+                graph.outputs.append(_graph.make("triangular_solve", (a.node, b.node), b.shape, b.dtype, attrs))
+    sides = CUBE[:, :, :2]
+    whole, *triangles = run(graph, (SQUARES, sides))
+
+    def turned(matrices):
+        return np.swapaxes(matrices, 1, 2) if transposed else matrices
+
+    np.testing.assert_allclose(turned(SQUARES) @ whole, sides, atol=1e-12)
+    for i, x in enumerate(triangles):
+        part = np.tril(SQUARES) if i >= 2 else np.triu(SQUARES)
+        if i % 2:
+            part[:, range(3), range(3)] = 1.0
+        np.testing.assert_allclose(turned(part) @ x, sides, atol=1e-9)
+
+
+def test_weighted_sums_are_interpreted():
+    """The sum of stages of a step is what its weights say, however they are known."""
+    y, a, b = np.array([1.0, 2.0]), np.array([3.0, -1.0]), np.array([0.5, 4.0])
+    for attrs, inputs, wanted in (
+        ((True, False, (2.0, 3.0)), (y, a, b), y + 2 * a + 3 * b),
+        ((True, True, (2.0, 3.0)), (y, 0.5, a, b), y + a + 1.5 * b),
+        ((False, True, None), (0.5, a, b, 2.0, 3.0), a + 1.5 * b),
+    ):
+        graph = _graph.Graph()
+        params = tuple(graph.param(np.shape(x), float) for x in inputs)
+        with _graph.record_in(graph):
+            graph.outputs = [_graph.make("combine", params, (2,), np.dtype(float), attrs)]
+        np.testing.assert_allclose(run(graph, inputs)[0], wanted)
+
+
+def test_what_is_no_number_is_refused():
+    """A list with None in it is refused at once, and the message names it."""
+    for f in (lambda y: xp.asarray([y[0], None]), lambda y: xp.asarray([None, None])):
+        with pytest.raises(TypeError, match="None"):
+            staged(f, VECTOR)
+
+
 def test_graphs_are_shown_line_by_line():
     """Each node is a line with its number, operation, inputs and type."""
     text = show(staged(lambda y: y + y[0], VECTOR))

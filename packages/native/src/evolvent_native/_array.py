@@ -268,9 +268,13 @@ class Array:
         node = root._node
         if node.op == "pack":
             return node.inputs[place]
-        if len(node.shape) != 1:
-            node = make("reshape", (node,), (node.size,), node.dtype)
-        return make("reshape", (make("slice", (node,), (1,), node.dtype, ((place,), (1,))),), (), node.dtype)
+        known, key = _graph.current().known, ("entry", node, place)
+        entry = known.get(key)
+        if entry is None:
+            flat = node if len(node.shape) == 1 else make("reshape", (node,), (node.size,), node.dtype)
+            cut = make("slice", (flat,), (1,), node.dtype, ((place,), (1,)))
+            entry = known[key] = make("reshape", (cut,), (), node.dtype)
+        return entry
 
 
 _BRANCH = (

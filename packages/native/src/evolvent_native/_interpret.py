@@ -135,6 +135,23 @@ def _floordiv(attrs, shape, dtype, a, b):
     return np.floor_divide(a, b)
 
 
+def _combine(attrs, shape, dtype, *values):
+    """The sum y + scale * sum(weights[i] * ks[i])."""
+    with_y, with_scale, weights = attrs
+    rest = list(values)
+    y = rest.pop(0) if with_y else None
+    scale = rest.pop(0) if with_scale else None
+    if weights is None:
+        half = len(rest) // 2
+        rest, weights = rest[:half], rest[half:]
+    total = np.zeros(shape, dtype)
+    for weight, k in zip(weights, rest, strict=True):
+        total = total + weight * k
+    if scale is not None:
+        total = scale * total
+    return np.asarray(total if y is None else y + total).astype(dtype, copy=False)
+
+
 def _descending(order):
     """Reversed sorting of a reversed array keeps equal entries in their order."""
 
@@ -244,6 +261,7 @@ _OPERATIONS: dict[str, Any] = {
     "permute": lambda attrs, shape, dtype, x: x.transpose(attrs[0]),
     "slice": lambda attrs, shape, dtype, x: x[_cut(x, attrs, shape)],
     "update": _update,
+    "combine": _combine,
     "concat": lambda attrs, shape, dtype, *xs: np.concatenate(xs, axis=attrs[0]),
     "pack": lambda attrs, shape, dtype, *xs: np.stack(xs),
     "gather": _gather,

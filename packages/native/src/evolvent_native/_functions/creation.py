@@ -44,6 +44,11 @@ def from_objects(x: Any, dtype: Any = None) -> Array:
         )
     if not any(isinstance(leaf, Array) for leaf in leaves):
         known = np.array(leaves, dtype=dtype)
+        if known.dtype == object:
+            strange = next(
+                (x for x in leaves if not isinstance(x, np.ndarray | np.generic) and not _is_number(x)), leaves
+            )
+            raise TypeError(f"can't make an array of a list with {strange!r} in it: use numbers and arrays")
         return array(known.reshape(shape + known.shape[1:]))
     kind = np.dtype(dtype) if dtype is not None else _dtype_of_all(leaves)
     arrays = [

@@ -423,14 +423,16 @@ def logaddexp(x1: Any, x2: Any, /) -> Array:
     """log(exp(x1) + exp(x2)), without overflow."""
     a, b = together(floating(x1), floating(x2))
     gap = negative(abs(subtract(a, b)))
-    return where(equal(a, b), add(a, math.log(2.0)), add(maximum(a, b), log1p(exp(gap))))
+    return where(equal(a, b), add(maximum(a, b), math.log(2.0)), add(maximum(a, b), log1p(exp(gap))))
 
 
 def logaddexp2(x1: Any, x2: Any, /) -> Array:
     """log2(2**x1 + 2**x2), without overflow."""
     a, b = together(floating(x1), floating(x2))
     gap = negative(abs(subtract(a, b)))
-    return where(equal(a, b), add(a, 1.0), add(maximum(a, b), multiply(log1p(exp2(gap)), 1.0 / math.log(2.0))))
+    return where(
+        equal(a, b), add(maximum(a, b), 1.0), add(maximum(a, b), multiply(log1p(exp2(gap)), 1.0 / math.log(2.0)))
+    )
 
 
 def exp2(x: Any, /) -> Array:
