@@ -221,6 +221,18 @@ def encloses(block: Block, inner: Block) -> bool:
     return False
 
 
+_simplified: Any = None
+
+
+def _load_rules() -> Any:
+    """Import the rules, which need this module, once: an import statement in `make` would be half of its cost."""
+    global _simplified
+    from ._simplify import simplified
+
+    _simplified = simplified
+    return simplified
+
+
 def make(
     op: str,
     inputs: tuple[Node, ...],
@@ -229,10 +241,8 @@ def make(
     attrs: tuple[Any, ...] = (),
 ) -> Node:
     """Record a node, or find the equal or simpler one that there is."""
-    from ._simplify import simplified
-
     shape = tuple(shape)
-    simpler = simplified(op, inputs, shape, dtype, attrs)
+    simpler = (_simplified or _load_rules())(op, inputs, shape, dtype, attrs)
     if simpler is not None:
         return simpler
     block = current()
