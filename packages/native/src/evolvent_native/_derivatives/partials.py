@@ -72,8 +72,9 @@ def _hypot(h: Node, i: int) -> Node:
 
 
 def _copysign(y: Node, i: int):
-    x = y.inputs[0]
-    return binary("copysign", like(1, x), mul(unary("sign", x), unary("sign", y))) if i == 0 else None
+    if i == 1:
+        return None
+    return mul(*(binary("copysign", like(1, x), x) for x in y.inputs))
 
 
 def _extreme(y: Node, i: int) -> Node:
@@ -85,8 +86,8 @@ def _extreme(y: Node, i: int) -> Node:
 
 _PARTIALS = {
     "neg": lambda y, i: -1,
-    # Zero at zero: what is written with it, as max(a, b) = (a + b + |a - b|) / 2, shares equally there.
-    "abs": _unary(lambda y, x: unary("sign", x)),
+    # At zero its sign decides: copysign(abs(x), x) changes as x does there, too.
+    "abs": _unary(lambda y, x: binary("copysign", like(1, x), x)),
     "sign": lambda y, i: None,
     "sqrt": _unary(lambda y, x: div(like(0.5, y), y)),
     "exp": _unary(lambda y, x: y),
