@@ -159,7 +159,8 @@ def _outer_uses(e: Any, block: Block, inner: set[Block], seen: set[Node]) -> Non
         if node not in e.live.live:
             continue
         for x in node.inputs:
-            if x.block not in inner and x.op != "while":
+            # A loop inside may carry what nobody needs.
+            if x.block not in inner and x.op != "while" and x in e.live.live:
                 seen.add(x)
         for region in node.regions:
             inner.add(region)
@@ -188,23 +189,26 @@ def _assign(e: Any, targets: dict[str, Node]) -> None:
                 break
         else:
             # Everything left is read by something else, or by itself out of order: keep one value apart.
-            home, node = next(iter(pending.items()))
+            home, node = next((home, node) for home, node in pending.items() if _reads(e, node, homes))
             apart = e.bytes(node.size * node.dtype.itemsize)
             write_any(e, node, apart)
             e.set_memory(node, apart)
 
 
 def _settle(e: Any, node: Node) -> None:
-    """Bring what an expression is made of, and is no expression itself, to memory."""
+    """Bring what an expression is made of, and is no expression itself, to registers and memory."""
     from .emitter import FUSED
 
     stack, seen = [node], set()
     while stack:
         at = stack.pop()
-        if at in seen or at.shape is None or is_small(at) or e.find(("memory", at)) is not None:
+        if at in seen or at.shape is None or e.find(("memory", at)) is not None:
             continue
         seen.add(at)
-        if at.op in FUSED or at.op == "combine":
+        if is_small(at):
+            # A sum, say, or a short slice of what is about to be written over.
+            e.scalars(at)
+        elif at.op in FUSED or at.op == "combine":
             stack.extend(at.inputs)
         else:
             e.memory(at)
@@ -222,8 +226,8 @@ def _reads(e: Any, node: Node, homes: set[str]) -> set[str]:
         memory = e.find(("memory", at))
         if memory is None:
             stack.extend(at.inputs)
-        elif memory in homes:
-            found.add(memory)
+        elif (whole := e.whole(memory)) in homes:
+            found.add(whole)
     return found
 
 

@@ -57,7 +57,7 @@ class Emitter:
         self.live = Liveness(block)
         self.memory_plan = Memory()
         self.known: list[dict[Any, Any]] = [{}]
-        self.functions: dict[Any, Any] = {}
+        self.parts: dict[str, str] = {}
 
     # ------------------------------------------------------------ what has been computed
     def find(self, key: Any) -> Any:
@@ -438,8 +438,10 @@ class Emitter:
         if node.op == "slice" and node.size > SMALL:
             offset = self._contiguous(node)
             if offset is not None and self.find(("memory", node.inputs[0])) is not None:
-                width = node.dtype.itemsize
-                return f.at("i8", self.memory(node.inputs[0]), offset * width)
+                source, width = self.memory(node.inputs[0]), node.dtype.itemsize
+                part = f.at("i8", source, offset * width)
+                self.parts[part] = self.whole(source)
+                return part
         if node.op == "result":
             self.emit(node.inputs[0])
             found = self.find(("memory", node))
@@ -454,6 +456,10 @@ class Emitter:
         pointer = self.room(node)
         self.write(node, pointer)
         return pointer
+
+    def whole(self, pointer: str) -> str:
+        """The address of the array that an address lies in."""
+        return self.parts.get(pointer, pointer)
 
     def room(self, node: Node) -> str:
         """New memory for a node's entries."""
