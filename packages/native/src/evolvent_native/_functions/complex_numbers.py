@@ -68,10 +68,12 @@ def exp(z: Array) -> Array:
     far = x > limit
     size = each.exp(where(far, x - limit, x))
     factor = where(far, math.exp(limit), 1.0)
-    plain = y == 0
+    # Only where the product would be NaN: elsewhere the derivative by y is needed.
+    whole = each.exp(x)
+    plain = (y == 0) & ~each.isfinite(whole)
     lost = ~each.isfinite(y)
     gone, endless = (x == -math.inf) & lost, (x == math.inf) & lost
-    re = where(plain, each.exp(x), size * each.cos(y) * factor)
+    re = where(y == 0, whole, size * each.cos(y) * factor)
     im = where(plain, y, size * each.sin(y) * factor)
     return complex_of(where(gone, 0.0, where(endless, math.inf, re)), where(gone, 0.0, im))
 
@@ -129,7 +131,8 @@ def _hyperbolic(x: Array) -> tuple[Array, Array, Array]:
 
 def _product(size: Array, angle: Array) -> Array:
     """A product in which zero times anything is zero: sinh(inf) sin(0)."""
-    return where(angle == 0, each.copysign(0.0, size) * each.copysign(1.0, angle), size * angle)
+    endless = (angle == 0) & ~each.isfinite(size)
+    return where(endless, each.copysign(0.0, size) * each.copysign(1.0, angle), size * angle)
 
 
 def sinh(z: Array) -> Array:
@@ -158,7 +161,7 @@ def tanh(z: Array) -> Array:
     re = where((x == 0) & ~known, x, re)
     tail = 4.0 * sine * cosine * each.exp(-2.0 * each.abs(x))
     tail = where(known, tail, where(each.isinf(x), 0.0, math.nan))
-    return complex_of(re, where(far, tail, where(y == 0, y, sine * cosine / below)))
+    return complex_of(re, where(far, tail, where((y == 0) & each.isnan(below), y, sine * cosine / below)))
 
 
 def sin(z: Array) -> Array:

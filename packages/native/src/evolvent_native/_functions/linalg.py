@@ -395,18 +395,39 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     return expand_dims(found, axis=axes) if keepdims else found
 
 
-def _impossible(name: str, instead: str):
-    def function(*args: Any, **options: Any) -> NoReturn:
-        raise StagingError(f"linalg.{name} of recorded matrices isn't supported: {instead}")
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = "Not supported."
-    return function
+def _refuse(name: str, instead: str) -> NoReturn:
+    raise StagingError(f"linalg.{name} of recorded matrices isn't supported: {instead}")
 
 
-eigh, eigvalsh = _impossible("eigh", "compute it before the solve"), _impossible("eigvalsh", "compute it before")
-svd, svdvals = _impossible("svd", "use qr, or compute it before the solve"), _impossible("svdvals", "use qr")
-pinv, matrix_rank = _impossible("pinv", "use solve or qr"), _impossible("matrix_rank", "compute it before the solve")
+def eigh(x: Any, /) -> NoReturn:
+    """Not supported."""
+    _refuse("eigh", "compute it before the solve")
+
+
+def eigvalsh(x: Any, /) -> NoReturn:
+    """Not supported."""
+    _refuse("eigvalsh", "compute it before the solve")
+
+
+def svd(x: Any, /, *, full_matrices: bool = True) -> NoReturn:
+    """Not supported."""
+    _refuse("svd", "use qr, or compute it before the solve")
+
+
+def svdvals(x: Any, /) -> NoReturn:
+    """Not supported."""
+    _refuse("svdvals", "compute them before the solve")
+
+
+def pinv(x: Any, /, *, rtol: Any = None) -> NoReturn:
+    """Not supported."""
+    _refuse("pinv", "use solve or qr")
+
+
+def matrix_rank(x: Any, /, *, rtol: Any = None) -> NoReturn:
+    """Not supported."""
+    _refuse("matrix_rank", "compute it before the solve")
+
 
 MAIN = (
     "cross",

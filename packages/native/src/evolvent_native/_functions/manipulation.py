@@ -63,7 +63,7 @@ def reshape(x: Any, /, shape: Any, *, copy: Any = None) -> Array:
     return view(x, "reshape", shape)
 
 
-def expand_dims(x: Any, /, *, axis: Any = 0) -> Array:
+def expand_dims(x: Any, /, axis: Any = 0) -> Array:
     """The array with axes of length one put in."""
     x = array(x)
     axes = axis if isinstance(axis, tuple | list) else (axis,)
