@@ -294,6 +294,10 @@ class EagerBackend:
             raise
 
     # ---------------------------------------------------------------- records
+    def rows_kept(self, y):
+        """How many steps of a state like `y` a record holds, where it can't grow, before it is emptied."""
+        return 1024
+
     def buffer(self, capacity, example):
         """Make a record to which trees like `example` are put, one after the other."""
         return []

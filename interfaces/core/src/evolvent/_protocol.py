@@ -177,6 +177,10 @@ class Backend(Protocol):
         ...
 
     # ---------------------------------------------------------------- for drivers: records
+    def rows_kept(self, y) -> int:
+        """How many steps of a state like `y` a record holds, where it can't grow, before it is emptied."""
+        ...
+
     def buffer(self, capacity, example) -> Any:
         """Make a record of trees like `example`."""
         ...

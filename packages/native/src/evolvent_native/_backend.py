@@ -135,9 +135,9 @@ class NativeBackend(NumpyBackend):
         return function(carry) if recording() else super().guarded(function, carry)
 
     # ---------------------------------------------------------------- records
-    def capacity(self, bytes_per_row: int) -> int:
-        """How many rows a record has before it is emptied."""
-        return max(64, min(ROWS_MEMORY // max(bytes_per_row, 1), 65_536))
+    def rows_kept(self, y):
+        # Memory that is not written to costs nothing.
+        return max(64, min(ROWS_MEMORY // max(y.nbytes, 64), 65_536))
 
     def buffer(self, capacity, example):
         if recording():
@@ -183,11 +183,12 @@ class NativeBackend(NumpyBackend):
         places = np.maximum(
             np.searchsorted(direction * starts[kept], direction * np.asarray(times), side="right") - 1, 0
         )
-        rows = [
-            function(float(t), *self._numbers(self.take(steps, int(kept[i]))))
-            for t, i in zip(np.asarray(times), places, strict=True)
-        ]
-        return _map(lambda *values: np.stack(values), *rows)
+        program, (inputs,) = function.func, function.args
+        rows = self.take(steps, kept[places])
+        one = self._numbers(self.take(steps, int(kept[places[0]])))
+        times = np.asarray(times, np.float64)
+        values, _, _ = program.many((inputs, times, *rows), (inputs, 0.0, *one), len(times), threads=1)
+        return values
 
     def _numbers(self, tree):
         return _map(lambda x: x.item() if isinstance(x, np.generic) else x, tree)

@@ -18,7 +18,13 @@ LOOK = 0.05  # seconds between looks at what is done
 
 
 def run_many(
-    program: Any, leaves: list[Any], varies: list[bool], data: list[np.ndarray], count: int, watch: Callable[[int], Any]
+    program: Any,
+    leaves: list[Any],
+    varies: list[bool],
+    data: list[np.ndarray],
+    count: int,
+    watch: Callable[[int], Any] | None,
+    threads: int | None,
 ) -> Any:
     """Run a program for `count` trajectories.
 
@@ -43,7 +49,7 @@ def run_many(
     rows = [np.zeros((count, *shape), dtype) for shape, dtype in program.new_rows]
     table += [(_at(x), x.strides[0]) for x in (*arrays, *rows)]
     table += [(_at(x), 0) for x in (*data, *program.literals)]
-    finished, stopped = _in_threads(program, np.asarray(table, np.int64).T.copy(), count, watch)
+    finished, stopped = _in_threads(program, np.asarray(table, np.int64).T.copy(), count, watch, threads or cores())
     return unflatten(program.structure, _results(program, going, arrays, rows)), finished, stopped
 
 
@@ -81,10 +87,10 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _in_threads(program: Any, table: np.ndarray, count: int, watch: Callable[[int], Any]) -> tuple[np.ndarray, Any]:
+def _in_threads(program: Any, table: np.ndarray, count: int, watch: Any, threads: int) -> tuple[np.ndarray, Any]:
     """Let every core take the next few trajectories until none is left, or the host says stop."""
     call = program.entry_of_many(MANY)
-    threads = max(1, min(cores(), count))
+    threads = max(1, min(threads, count))
     chunk = max(1, min(count // (16 * threads), 1024))
     starts, lock, stopped = iter(range(0, count, chunk)), threading.Lock(), threading.Event()
     finished, why = np.zeros(count, bool), None
@@ -103,6 +109,9 @@ def _in_threads(program: Any, table: np.ndarray, count: int, watch: Callable[[in
             call(_at(own), _at(own) + own.strides[0], own.shape[1], low, high, _at(each))
             finished[low:high] = True
 
+    if watch is None:
+        work()
+        return finished, None
     with ThreadPoolExecutor(threads) as pool:
         pending = {pool.submit(work) for _ in range(threads)}
         try:

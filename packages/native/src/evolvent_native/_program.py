@@ -192,8 +192,8 @@ class Programs:
             program = self.made[key] = self._find(leaves, structure)
         return program(leaves, self.data)
 
-    def many(self, operands: Any, alike: Any, count: int, watch: Any) -> Any:
-        """Run for `count` trajectories on all cores.
+    def many(self, operands: Any, alike: Any, count: int, watch: Any = None, threads: int | None = None) -> Any:
+        """Run for `count` trajectories, on all cores.
 
         Parameters
         ----------
@@ -211,7 +211,7 @@ class Programs:
         key = (structure, kinds_of(one))
         if key not in self.made:
             self.made[key] = self._find(one, structure)
-        return run_many(self.made[key], leaves, varies, self.data, count, watch)
+        return run_many(self.made[key], leaves, varies, self.data, count, watch, threads)
 
     def _find(self, leaves: list[Any], structure: Any) -> Program:
         coming = [Kind(x) for x in leaves]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ class Interpolation:
         value = b.program(
             _Inside(run.stepper, run.options.save is not None, b), run.functions, run.examples(self.inputs)
         )
-        values = b.evaluate(lambda *step: value(self.inputs, *step), self.steps, flat, self.inputs.direction)
+        values = b.evaluate(partial(value, self.inputs), self.steps, flat, self.inputs.direction)
         values = self._with_end(flat, values, traced)
         if run.options.save is None:
             values = run.model.packing.unpack(b, values, lead=1)
