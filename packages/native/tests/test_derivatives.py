@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evolvent_native import _graph
+from evolvent_native import _functions, _graph
+from evolvent_native._array import Array
 from evolvent_native._derivatives import NotDifferentiable, hvp, jacobian, jvp, vjp
 from evolvent_native._graph import BOOL, INT, REAL, Block, Graph, Node, make, make_many, record_in
 from evolvent_native._inline import inline
@@ -303,6 +304,41 @@ def test_sign_of_complex():
     h = 1e-6
     expected = ((z + h * t) / abs(z + h * t) - (z - h * t) / abs(z - h * t)) / (2 * h)
     np.testing.assert_allclose(run(graph, [z, t])[0], expected, 1e-8)
+
+
+ELEMENTARY = {
+    "exp": np.exp,
+    "expm1": np.exp,
+    "log": lambda z: 1 / z,
+    "log1p": lambda z: 1 / (1 + z),
+    "sqrt": lambda z: 0.5 / np.sqrt(z),
+    "sin": np.cos,
+    "cos": lambda z: -np.sin(z),
+    "tan": lambda z: 1 / np.cos(z) ** 2,
+    "sinh": np.cosh,
+    "cosh": np.sinh,
+    "tanh": lambda z: 1 / np.cosh(z) ** 2,
+    "asin": lambda z: 1 / (np.sqrt(1 - z) * np.sqrt(1 + z)),
+    "acos": lambda z: -1 / (np.sqrt(1 - z) * np.sqrt(1 + z)),
+    "atan": lambda z: 1 / (1 + z * z),
+    "asinh": lambda z: 1 / np.sqrt(1 + z * z),
+    "acosh": lambda z: 1 / (np.sqrt(z - 1) * np.sqrt(z + 1)),
+    "atanh": lambda z: 1 / (1 - z * z),
+}
+
+
+@pytest.mark.parametrize("name", ELEMENTARY)
+def test_elementary_functions_of_complex_numbers(name):
+    """They are recorded by parts, and holomorphic all the same: on the real and imaginary axes as elsewhere."""
+    z = np.array([0.3, -0.6, 0.3j, -0.6j, 0.7 - 1j, 1 + 1j, -1 - 1j, 0.5 + 0.5j])
+
+    def changes(z):
+        out = getattr(_functions, name)(Array(z)).node
+        return tuple(jvp([out], [z], [fill(t, z.shape, COMPLEX)])[0] for t in (1, 1j))
+
+    along, across = run(staged(changes, z), [z])
+    np.testing.assert_allclose(along, ELEMENTARY[name](z), 1e-12, 1e-15)
+    np.testing.assert_allclose(across, 1j * ELEMENTARY[name](z), 1e-12, 1e-15)
 
 
 STRUCTURE = {
