@@ -55,6 +55,10 @@ def choose_backend(name: str | None, *trees: Any) -> Any:
             f"no installed backend is named {name!r}; there are {names}.",
             f"Try: pip install evolvent-{name}",
         )
+    # A compiler takes arrays of other packages' libraries, but not each of them: it is asked about all, and first.
+    for factory in known:
+        if leaves and hasattr(factory, "takes") and factory.takes(leaves):
+            return factory.make(leaves)
     for factory in known:
         if any(factory.claims(leaf) for leaf in leaves):
             return factory.make(leaves)

@@ -13,7 +13,7 @@ def wanted() -> bool:
 
 
 class NativeFactory:
-    """Offers the native backend for NumPy arrays."""
+    """Offers the native backend for NumPy arrays, and for those of torch and JAX on the CPU that want no gradients."""
 
     name = "native"
 
@@ -24,9 +24,18 @@ class NativeFactory:
     def claims(self, array) -> bool:
         return False
 
+    def takes(self, leaves) -> bool:
+        """Whether arrays of another library run natively."""
+        from . import _foreign
+
+        return wanted() and _foreign.takes(leaves)
+
     def make(self, leaves, forced: bool = False):
+        from . import _foreign
         from ._backend import NativeBackend
 
+        if _foreign.name_of(leaves):
+            return _foreign.make(leaves, forced)
         return NativeBackend(leaves, forced=forced)
 
     def devices(self) -> list[str]:
