@@ -77,12 +77,14 @@ class Unit(Emitter):
 
 
 def _callee(module: Module, graph: Graph, name: str) -> tuple[str, int]:
+    # Nothing is written to what comes in, so that LLVM may take it for unlike what goes out. It's for LLVM's own sake:
+    # what it does to order reads and writes grows with their number squared where they might meet.
     parameters = []
     for i, x in enumerate(graph.params):
         by_value = x.shape == () and x.dtype.kind != "c"
-        parameters.append((llvm_type(x.dtype) if by_value else "ptr", f"%x{i}"))
+        parameters.append((llvm_type(x.dtype) if by_value else "ptr noalias", f"%x{i}"))
     parameters += [("ptr noalias", f"%y{i}") for i in range(len(graph.outputs))]
-    parameters += [("ptr", "%data"), ("ptr", "%work")]
+    parameters += [("ptr", "%data"), ("ptr noalias", "%work")]
     f = Function(module, name, parameters, attributes="noinline")
     e = Unit(f, graph, "%data", "%work")
     for i, x in enumerate(graph.params):
