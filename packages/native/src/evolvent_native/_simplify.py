@@ -19,9 +19,13 @@ def simplified(op: str, inputs: tuple[Node, ...], shape: tuple[int, ...], dtype:
         found = rule(inputs, shape, dtype, attrs)
         if found is not None:
             return found
-    if inputs and op in _FOLDABLE and all(x.op == "constant" for x in inputs):
-        return _folded(op, inputs, shape, dtype, attrs)
-    return None
+    # One by one: this runs for every operation of a user's.
+    if not inputs or op not in _FOLDABLE:
+        return None
+    for x in inputs:
+        if x.op != "constant":
+            return None
+    return _folded(op, inputs, shape, dtype, attrs)
 
 
 _FOLDABLE = ELEMENTWISE | {"broadcast", "reshape", "permute", "slice", "concat", "pack", "gather", "update"}

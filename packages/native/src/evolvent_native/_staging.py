@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -72,10 +73,21 @@ class Staged:
     """
 
     graph: Graph
-    key: bytes
     in_structure: Any
     structure: Any
-    inlined: bool
+
+    @cached_property
+    def key(self) -> bytes:
+        return digest(self.graph)
+
+    @cached_property
+    def inlined(self) -> bool:
+        """Whether the function is written out wherever it is called."""
+        return weight(self.graph) <= INLINED
+
+    def computes_as(self, other: Staged) -> bool:
+        """Whether the keys are equal: quicker than to make both."""
+        return self.structure == other.structure and _same(self.graph, other.graph, {})
 
     @property
     def data(self) -> list[np.ndarray]:
@@ -85,10 +97,10 @@ class Staged:
         """Record a call of the function; its data arrays start at `offset`."""
         leaves, structure = flatten(arguments)
         if structure != self.in_structure:
-            raise StagingError(f"the function was staged for arguments {self.in_structure}, and called with {structure}")
-        nodes = tuple(
-            node_of(cast(array(x), param.dtype)) for x, param in zip(leaves, self.graph.params, strict=True)
-        )
+            raise StagingError(
+                f"the function was staged for arguments {self.in_structure}, and called with {structure}"
+            )
+        nodes = tuple(node_of(cast(array(x), param.dtype)) for x, param in zip(leaves, self.graph.params, strict=True))
         if self.inlined:
             results = inline(self.graph, nodes, offset)
         else:
@@ -105,13 +117,15 @@ def stage_function(function: Callable[..., Any], examples: tuple[Any, ...]) -> S
         arguments = unflatten(in_structure, [parameter(graph, leaf) for leaf in leaves])
         result, structure = flatten(function(*arguments))
         graph.outputs = [node_of(x) for x in result]
-    return Staged(graph, digest(graph), in_structure, structure, weight(graph) <= INLINED)
+    return Staged(graph, in_structure, structure)
 
 
 def weight(graph: Graph) -> int:
     """How much code a graph makes; what is cut into pieces or calls others is never small."""
     from ._codegen.liveness import Liveness
 
+    if len(graph.nodes) > _MANY:
+        return INLINED + 1
     total = 0
     for node in Liveness(graph).live:
         if node.shape is None or node.op in ("call", "pointer_call"):
@@ -127,6 +141,7 @@ def weight(graph: Graph) -> int:
     return total
 
 
+_MANY = 50 * INLINED  # nodes; what so many compute is not looked at
 _FREE = frozenset({"param", "constant", "data", "broadcast", "reshape", "permute", "slice", "pack", "result"})
 
 
@@ -162,6 +177,38 @@ def _describe(block: Block, names: dict[Node, int], parts: list[Any]) -> None:
             _describe(region, names, parts)
             parts.append(")")
     parts.append(tuple(names[x] for x in block.outputs))
+
+
+def _same(a: Graph | Block, b: Graph | Block, partner: dict[Node, Node]) -> bool:
+    """Whether two blocks have equal descriptions; `partner` has the nodes of the first for those of the second."""
+    if len(a.nodes) != len(b.nodes) or len(a.params) != len(b.params) or len(a.outputs) != len(b.outputs):
+        return False
+    if isinstance(a, Graph) and isinstance(b, Graph):
+        kinds = [[(x.shape, x.dtype.str) for x in graph.data] for graph in (a, b)]
+        if kinds[0] != kinds[1]:
+            return False
+    for x, y in zip(a.params, b.params, strict=True):
+        if x.shape != y.shape or x.dtype != y.dtype:
+            return False
+        partner[y] = x
+    for x, y in zip(a.nodes, b.nodes, strict=True):
+        if x.op != y.op or x.shape != y.shape or x.dtype != y.dtype or len(x.regions) != len(y.regions):
+            return False
+        if x.op == "call":
+            if x.attrs[1:] != y.attrs[1:] or digest(x.attrs[0]) != digest(y.attrs[0]):
+                return False
+        elif x.attrs != y.attrs:
+            return False
+        if len(x.inputs) != len(y.inputs):
+            return False
+        for i, j in zip(x.inputs, y.inputs, strict=True):
+            if partner[j] is not i:
+                return False
+        partner[y] = x
+        for p, q in zip(x.regions, y.regions, strict=True):
+            if not _same(p, q, partner):
+                return False
+    return all(partner[j] is i for i, j in zip(a.outputs, b.outputs, strict=True))
 
 
 assert _graph
