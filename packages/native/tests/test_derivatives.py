@@ -637,6 +637,34 @@ def test_calls():
     np.testing.assert_allclose(matrix, np.diag(slope), 1e-12)
 
 
+@pytest.mark.parametrize("kind", [REAL, COMPLEX])
+@pytest.mark.parametrize("weights", [(0.5, -2.0), None])
+def test_sums_of_stages(weights, kind):
+    """The sums that a stepper takes of its stages follow the state, the step, the stages and their weights."""
+    y, k, m = (sample(kind, (3,), seed) for seed in range(3))
+    scale, a, b = np.array(0.3), np.array(0.5), np.array(-2.0)
+
+    def change(x, y, h, k, m, *rest):
+        a, b, *rest = rest if weights is None else (0.5, -2.0, *rest)
+        dy, dh, dk, dm, *rest = rest
+        da, db = rest if weights is None else (0, 0)
+        return dy + dh * (a * k + b * m) + h * (a * dk + b * dm + da * k + db * m)
+
+    def build(y, *rest):
+        return make("combine", (y, *rest), y.shape, y.dtype, (True, True, weights))
+
+    more = (a, b) if weights is None else ()
+    if kind == REAL:
+        changes_by(change, build, y, scale, k, m, *more)
+    else:
+        agrees = with_derivatives(staged(build, y, scale, k, m, *more), [y, scale, k, m, *more])
+        tangents, _ = directions([y, scale, k, m, *more])
+        np.testing.assert_allclose(agrees[0][0], change(None, y, scale, k, m, *more, *tangents), 1e-12)
+    graph = staged(lambda y: jacobian(build(y, literal(scale), e("sin", y), y, *map(literal, more)), y), y)
+    matrix = run(graph, [y])[0]
+    np.testing.assert_allclose(matrix, np.diag(1 + 0.3 * (0.5 * np.cos(y) - 2)), 1e-12)
+
+
 def test_foreign_functions_are_refused():
     """A function that is called by its address has no derivative, and the message says so."""
     with pytest.raises(NotDifferentiable, match="derivative of pointer_call is not known"):

@@ -13,6 +13,7 @@ import numpy as np
 from .. import _graph
 from .._graph import Block, Node
 from .._inline import copy_nodes, inline
+from .combined import written_out
 from .partials import has_partials, partial
 from .recording import (
     add,
@@ -372,6 +373,10 @@ def _cond(f: Forward, node: Node) -> list[Node | None] | None:
     return [next(found) if on else None for on in active]
 
 
+def _combine(f: Forward, node: Node) -> Node | None:
+    return f.follow([written_out(node)])[0]
+
+
 def _call(f: Forward, node: Node) -> list[Node | None]:
     graph, offset = node.attrs
     return f.follow(inline(graph, node.inputs, offset))
@@ -403,6 +408,7 @@ _RULES: dict[str, Any] = {
     "cumsum": _cumsum,
     "cumprod": _cumprod,
     "sort": _sort,
+    "combine": _combine,
     "while": _while,
     "cond": _cond,
     "call": _call,

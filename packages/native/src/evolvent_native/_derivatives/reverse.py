@@ -6,7 +6,7 @@ cotangent times change.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from .. import _graph
 from .._graph import Block, Node
 from .._inline import copy_nodes, inline
+from .combined import written_out
 from .forward import Forward
 from .linear import is_factors
 from .partials import has_partials, partial
@@ -86,9 +87,9 @@ def _counts(reverse: Reverse, outputs, inputs, cotangents) -> list[Node]:
 class Reverse:
     """What the nodes between inputs and outputs count."""
 
-    def __init__(self, outputs: Sequence[Node], inputs: Sequence[Node], within: set[Node] | None = None):
+    def __init__(self, outputs: Sequence[Node], inputs: Sequence[Node], stop: Callable[[Node], bool] | None = None):
         ends = set(inputs)
-        self.order = ordered(outputs, lambda x: x in ends or (within is not None and x not in within))
+        self.order = ordered(outputs, lambda x: x in ends or (stop is not None and stop(x)))
         self.active = followers(self.order, {x for x in inputs if x.dtype.kind in "fc"})
         self.whole: dict[Node, Node] = {}
         self.pieces: dict[Node, list[tuple[np.ndarray, Node]]] = {}
@@ -139,6 +140,13 @@ class Reverse:
                 elif factor is not None:
                     self.give(x, mul(ct, factor))
 
+    def through(self, node: Node, outputs: list[Node], cts: list[Node]) -> None:
+        """By the same, recorded in other words."""
+        inputs = list(dict.fromkeys(x for x in node.inputs if x in self.active))
+        inner = Reverse(outputs, inputs, set(node.inputs).__contains__)
+        for x, count in zip(inputs, _counts(inner, outputs, inputs, cts), strict=True):
+            self.give(x, count)
+
     def transposed(self, node: Node, cts: dict[int, Node]) -> None:
         """By the forward rule, which is linear in the changes, read backwards."""
         block = _graph.current()
@@ -152,7 +160,8 @@ class Reverse:
         found, given = [forward.of(x) for x in ends], list(cts.values())
         pairs = [(t, ct) for t, ct in zip(found, given, strict=True) if t is not None]
         found, given = [t for t, _ in pairs], [ct for _, ct in pairs]
-        cotangents = _counts(Reverse(found, changes, set(block.nodes[mark:])), found, changes, given)
+        new = set(block.nodes[mark:])
+        cotangents = _counts(Reverse(found, changes, lambda x: x not in new), found, changes, given)
         _forget(block, mark, changes)
         for x, ct in zip(moving, cotangents, strict=True):
             self.give(x, ct)
@@ -335,6 +344,10 @@ def _abs(r: Reverse, node: Node, ct: Node) -> None:
     r.give(x, join(mul(scaled, part("real", x)), neg(mul(scaled, part("imag", x)))))
 
 
+def _combine(r: Reverse, node: Node, ct: Node) -> None:
+    r.through(node, [written_out(node)], [ct])
+
+
 def _matmul(r: Reverse, node: Node, ct: Node) -> None:
     a, b = node.inputs
     if a in r.active:
@@ -375,10 +388,7 @@ def _several(r: Reverse, node: Node, cts: dict[int, Node]) -> None:
     elif node.op == "call":
         graph, offset = node.attrs
         outputs = inline(graph, node.inputs, offset)
-        inputs = list(dict.fromkeys(x for x in node.inputs if x in r.active))
-        back = vjp([outputs[i] for i in cts], inputs, list(cts.values()))
-        for x, ct in zip(inputs, back, strict=True):
-            r.give(x, ct)
+        r.through(node, [outputs[i] for i in cts], list(cts.values()))
     elif node.op == "while":
         raise NotDifferentiable(
             "reverse mode can't go back through a loop, whose steps it would have to remember; use forward mode "
@@ -432,6 +442,7 @@ _RULES: dict[str, Any] = {
     "cumsum": _cumsum,
     "sort": _sort,
     "abs": _abs,
+    "combine": _combine,
     "matmul": _matmul,
     "lu_solve": _lu_solve,
     "triangular_solve": _triangular_solve,

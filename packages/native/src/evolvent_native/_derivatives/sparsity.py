@@ -241,6 +241,11 @@ def _mul(p: Patterns, node: Node) -> Pattern | None:
     return p.union(patterns)
 
 
+def _combine(p: Patterns, node: Node) -> Pattern | None:
+    same = [p.of(x) for x in node.inputs if x.shape == node.shape]
+    return p.union([*same, *(p.everything(p.of(x), node.size) for x in node.inputs if x.shape != node.shape)])
+
+
 def _where(p: Patterns, node: Node) -> Pattern | None:
     pred, yes, no = node.inputs
     value = p.value(pred)
@@ -362,6 +367,7 @@ def _call(p: Patterns, node: Node) -> list[Pattern | None]:
 
 _RULES: dict[str, Any] = {
     "mul": _mul,
+    "combine": _combine,
     "where": _where,
     "sign": _sign,
     "copysign": _first,
