@@ -7,13 +7,35 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._compiled import StagedFunction, stage
+    from ._derivatives import NotDifferentiable
+    from ._derived import hvp, jacobian, jvp, sparsity, vjp
     from ._errors import StagingError
 
 __version__ = "0.1.0"
 
-_HOME = {"StagedFunction": "_compiled", "StagingError": "_errors", "stage": "_compiled"}
+_HOME = {
+    "NotDifferentiable": "_derivatives",
+    "StagedFunction": "_compiled",
+    "StagingError": "_errors",
+    "hvp": "_derived",
+    "jacobian": "_derived",
+    "jvp": "_derived",
+    "sparsity": "_derived",
+    "stage": "_compiled",
+    "vjp": "_derived",
+}
 
-__all__ = ["StagedFunction", "StagingError", "stage"]
+__all__ = [
+    "NotDifferentiable",
+    "StagedFunction",
+    "StagingError",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "sparsity",
+    "stage",
+    "vjp",
+]
 
 
 def __getattr__(name):

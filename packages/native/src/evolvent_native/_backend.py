@@ -8,9 +8,9 @@ import numpy as np
 import optree
 from evolvent import CannotStage, InputError, NumpyBackend
 
-from . import _control, _recording
+from . import _control, _derived, _recording
 from ._array import Array, array, cast
-from ._errors import StagingError, where_raised
+from ._errors import StagingError, reason, where_raised
 from ._graph import recording
 from ._namespace import namespace
 from ._program import Programs
@@ -196,6 +196,16 @@ class NativeBackend(NumpyBackend):
     def most(self, x):
         return np.max(x).item() if isinstance(x, np.ndarray) else x
 
+    # ---------------------------------------------------------------- derivatives
+    def jvp(self, function, x, dx):
+        return _derived.jvp(function, x, dx)
+
+    def vjp(self, function, x):
+        return function(x), lambda cotangent: _derived.vjp(function, x, cotangent)[1]
+
+    def jacobian(self, function, x):
+        return _derived.jacobian(function, x)
+
     # ---------------------------------------------------------------- running
     def in_lanes(self, lanes):
         return NumpyBackend().in_lanes(lanes)
@@ -206,16 +216,26 @@ class NativeBackend(NumpyBackend):
 
     def _staged(self, name, function, examples):
         try:
-            first, second = stage_function(function, examples), stage_function(function, examples)
+            first = self.stage(function, examples)
+            second = self.stage(function, examples) if self.stages_twice else first
         except InputError:
             raise
         except StagingError as error:
-            raise self._refused(name, where_raised(error), str(error)) from error
+            raise self._refused(name, where_raised(error), reason(error)) from error
         except Exception as error:
             raise self._refused(name, where_raised(error), f"{type(error).__name__}: {error}") from error
-        if first.key != second.key:
+        if not first.computes_as(second):
             raise self._refused(name, "", "it does not compute the same when it is called again: does it draw numbers?")
         return first
+
+    stages_twice = True  # to see whether a function draws numbers
+
+    def stage(self, function, examples):
+        return stage_function(function, examples)
+
+    def eager(self) -> Any:
+        """The backend that runs what can't be staged."""
+        return NumpyBackend()
 
     def _refused(self, name: str, where: str, why: str) -> Exception:
         """What starts the solve again on the eager backend, or ends it where that is not wanted."""
@@ -224,7 +244,7 @@ class NativeBackend(NumpyBackend):
             from evolvent import BackendError
 
             return BackendError("backend", reason, "Leave backend= out to run it eagerly.")
-        instead = NumpyBackend()
+        instead = self.eager()
         instead.note = reason
         return CannotStage(instead, reason)
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from . import _functions
 from ._program import Programs
 from ._staging import Staged, flatten, stage_function
+
+
+assert _functions.pi  # imported, it gives arrays their operators
 
 
 class _Call:
