@@ -139,7 +139,7 @@ def _while(e: Any, node: Node) -> None:
 
 def _bring(e: Any, node: Node) -> None:
     """Compute what a loop reads from around it before the loop, not in every turn."""
-    inner = {region for region in node.regions}
+    inner = set(node.regions)
     seen: set[Node] = set()
     for region in node.regions:
         _outer_uses(e, region, inner, seen)
@@ -341,17 +341,24 @@ def _call(e: Any, node: Node) -> None:
 def _pointer_call(e: Any, node: Node) -> None:
     """Call ``f(t, y, dy, params)``: a function of C's, by its address."""
     f = e.function
-    (signature, index) = node.attrs
+    states, index = node.attrs
     address = f.emit(f"load ptr, ptr {e.data(index)}, align 8")
     (result,) = results_of(node).values()
     pointer = e.room(result)
     t, *arrays = node.inputs
-    y, rest = arrays[0], arrays[1:]
-    pointers = [e.memory(y), pointer, *(e.memory(x) for x in rest)]
-    arguments = ", ".join([f"double {e.scalar(t)}", *(f"ptr {p}" for p in pointers)])
-    f.void(f"call void {address}({arguments})")
+    with e.scope():
+        given = []
+        for i, x in enumerate(arrays):
+            # What it does to its state is nobody's concern, and literals can't be written to at all.
+            if i < states or x.op == "constant":
+                given.append(e.room(x))
+                write_any(e, x, given[-1])
+            else:
+                given.append(e.memory(x))
+        given.insert(states, pointer)
+        arguments = ", ".join([f"double {e.scalar(t)}", *(f"ptr {p}" for p in given)])
+        f.void(f"call void {address}({arguments})")
     e.set_memory(result, pointer)
-    assert signature
 
 
 def _put(e: Any, node: Node) -> None:

@@ -329,33 +329,15 @@ class Emitter:
         raise AssertionError(op)
 
     def _of_pieces(self, node: Node, place: tuple) -> Any:
-        """An entry of a concatenation: of the piece that the place lies in, as far as its range tells."""
+        """An entry of a concatenation: of the piece that the place lies in."""
         (axis,) = node.attrs
-        index, behind, found = place[axis], 0, None
+        index, behind = place[axis], 0
         for x in node.inputs:
             n = x.shape[axis]
-            if n and index.low < behind + n and index.high >= behind:
-                moved = place[:axis] + (index.strided(-behind, 1),) + place[axis + 1 :]
-                if behind <= index.low and index.high < behind + n:
-                    return self.element(x, moved)
-                # The loop was not cut here: read both sides, at places that exist.
-                value = self._clamped(x, moved, axis)
-                if found is None:
-                    found = value
-                else:
-                    here = self.function.emit(f"icmp sge i64 {self.register(index)}, {behind}")
-                    kinds = [np.dtype(bool), node.dtype, node.dtype]
-                    found = apply(self.function, "where", node.dtype, [here, value, found], kinds)
+            if behind <= index.low and index.high < behind + n:
+                return self.element(x, place[:axis] + (index.strided(-behind, 1),) + place[axis + 1 :])
             behind += n
-        return found
-
-    def _clamped(self, x: Node, place: tuple, axis: int) -> Any:
-        flat = self._clamp(self.register(place[axis]), x.shape[axis])
-        strides = row_major(x.shape)
-        rest = place[:axis] + (place[axis].strided(0, 0),) + place[axis + 1 :]
-        base = self.address(x.shape, rest)
-        moved = self.function.emit(f"mul nsw i64 {flat}, {strides[axis]}")
-        return self.function.load(x.dtype, self.memory(x), self.function.emit(f"add nsw i64 {base}, {moved}"))
+        raise AssertionError("the loop was not cut where the pieces meet")
 
     def _updated(self, node: Node, place: tuple) -> Any:
         """An entry of an array of which a slice was replaced."""

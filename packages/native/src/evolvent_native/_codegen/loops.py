@@ -307,10 +307,18 @@ def _reduce(e: Any, node: Node, pointer: str) -> None:
         f.store(kind, total.read(), pointer)
         return
     kept = [i for i in range(len(x.shape)) if i not in axes]
-    axis_of = [Axis("", 0, n - 1) for n in x.shape]
-    Plan(e, _Whole(x), tuple(along(a) if n > 1 else ZERO for a, n in zip(axis_of, x.shape, strict=True)))
+    every = [Axis("", 0, n - 1) for n in x.shape]
+    place = tuple(along(a) if n > 1 else ZERO for a, n in zip(every, x.shape, strict=True))
+    plan = Plan(e, _Whole(x), place)
+    if plan.parts(every) > BOXES:
+        for inner in plan.pieces:
+            e.memory(inner)
+        plan = Plan(e, _Whole(x), place)
+    parts: dict[Any, list[Any]] = {}  # of the loops over the results, those of the loops over terms
+    for box in plan.boxes(every):
+        parts.setdefault(tuple(box[i] for i in kept), []).append([box[i] for i in axes])
 
-    def one(outer: tuple[Index, ...]) -> None:
+    def one(outer: tuple[Index, ...], terms: list[Any]) -> None:
         total = f.variable(kind, _first(node, kind))
 
         def inner(within: tuple[Index, ...]) -> None:
@@ -321,10 +329,12 @@ def _reduce(e: Any, node: Node, pointer: str) -> None:
                 place[i] = index
             add(total, e.element(x, tuple(place)))
 
-        _over(e, [(0, x.shape[i]) for i in axes], (), inner)
+        for box in terms:
+            _over(e, box, (), inner)
         f.store(kind, total.read(), pointer, e.address(node.shape, outer))
 
-    _over(e, [(0, n) for n in node.shape], (), one)
+    for outer_box, terms in parts.items():
+        _over(e, outer_box, (), lambda outer, terms=terms: one(outer, terms))
 
 
 def _first(node: Node, kind: np.dtype) -> Any:
