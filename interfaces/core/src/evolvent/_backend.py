@@ -48,7 +48,9 @@ def choose_backend(name: str | None, *trees: Any) -> Any:
     if name is not None:
         for factory in known:
             if factory.name == name:
-                return factory.make(leaves)
+                backend = factory.make(leaves)
+                backend.forced = True
+                return backend
         names = [factory.name for factory in known]
         raise BackendError(
             "backend",

@@ -43,6 +43,7 @@ class EagerBackend:
     unbounded = True  # records grow as they must
     sweeps = False  # whether drivers should loop over the times to save, and march from one to the next
     note = ""
+    forced = False
     slice: int | None = None  # steps between looks at the keyboard; Python itself looks all the time
     tables: Any = np  # what control-plane tables are made with
 

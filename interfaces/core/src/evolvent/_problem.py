@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ._compiled import check_right_side
 from ._errors import InputError
 from ._events import Dose, Event, NonNegative, check_arity
 from ._trees import flatten, is_nested
@@ -40,7 +41,9 @@ class ODEProblem(Problem):
     ----------
     f : callable
         ``f(t, y, params)``: the derivative, an array like y, or a list of scalars in its place. Written on the Array
-        API standard (operators and methods are enough for most models) it runs on every array library.
+        API standard (operators and methods are enough for most models) it runs on every array library. A function of
+        ``numba.njit``, which may also be ``f(t, y, dydt, params)`` and fill dydt, and a C function ``void f(double t,
+        double *y, double *dydt, double *params)``, as ``numba.cfunc`` or ctypes give it, run on NumPy's float64 arrays.
     y0 : array, list of numbers, or nested dict, tuple, NamedTuple or dataclass of these
         Initial state. Its library, dtype and device are the solution's; integers become the library's default float.
     t_span : (float, float)
@@ -79,7 +82,7 @@ class ODEProblem(Problem):
     def __post_init__(self) -> None:
         if not callable(self.f):
             raise InputError("f", f"must be a function (t, y, params), got {self.f!r}.")
-        check_arity("f", self.f, "t, y, params")
+        check_right_side("f", self.f, "t, y, params")
         _check_state("y0", self.y0)
         _check_span(self)
         _check_events(self)
@@ -128,7 +131,7 @@ class SecondOrderODEProblem(Problem):
     def __post_init__(self) -> None:
         if not callable(self.a):
             raise InputError("a", f"must be a function (t, q, v, params), got {self.a!r}.")
-        check_arity("a", self.a, "t, q, v, params")
+        check_right_side("a", self.a, "t, q, v, params")
         _check_state("q0", self.q0)
         _check_state("v0", self.v0)
         if np.shape(self.q0) != np.shape(self.v0):

@@ -48,6 +48,8 @@ class Backend(Protocol):
         Spacing of control-plane reals at one.
     slice : int or None
         Steps before the host looks at the clock and the keyboard; None where Python looks all the time.
+    forced : bool
+        Whether the user named this backend: then what it can't run is an error, and no other backend runs it.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Backend(Protocol):
     lanes: tuple[int, ...]
     epsilon: float
     slice: int | None
+    forced: bool
 
     # ---------------------------------------------------------------- for algorithms: the control plane
     def real(self, value) -> Any:

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import optree
+
 from evolvent import CannotStage, InputError, NumpyBackend
 
-from . import _control, _derived, _recording
+from . import _control, _derived, _pointers, _recording
 from ._array import Array, array, cast
 from ._errors import StagingError, reason, where_raised
 from ._graph import recording
@@ -84,7 +85,9 @@ class NativeBackend(NumpyBackend):
         return isinstance(value, Array | np.ndarray | np.generic)
 
     def asked(self, function, y, *arguments):
-        return function(*arguments) if recording() else super().asked(function, y, *arguments)
+        if not recording():
+            return super().asked(function, y, *arguments)
+        return _pointers.called(function, *arguments) if _pointers.is_compiled(function) else function(*arguments)
 
     def as_state(self, value, like, what):
         if not recording():
@@ -218,6 +221,9 @@ class NativeBackend(NumpyBackend):
         try:
             first = self.stage(function, examples)
             second = self.stage(function, examples) if self.stages_twice else first
+            if _pointers.is_called(first.graph):
+                # What it raises, and what shape its result has, shows only when it runs.
+                function(*_map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, examples))
         except InputError:
             raise
         except StagingError as error:

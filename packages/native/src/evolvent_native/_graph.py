@@ -41,7 +41,8 @@ result          (i,)                             one result of a node with sever
 while           ()                               inputs: initial carry; regions: condition, body; results: carry
 cond            ()                               input: truth value; regions: yes, no; results: the chosen outputs
 call            (graph, offset)                  another graph's outputs; its data arrays start at `offset`
-pointer_call    (signature, index)               a foreign function by its address (data number `index`)
+pointer_call    (states, index)                  a C function by its address (data number `index`): time,
+                                                 that many states, its result, parameters
 buffer          (rows, number)                   memory of `rows` rows of the node's shape[1:]; not a value
 put             ()                               effect: (buffer, row, value, when)
 =============== ================================ ==============================================================

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from evolvent import Dose, Event, InputError, NonNegative, SecondOrderODEProblem
+from evolvent.compiled import adapted
 from evolvent.trees import Packing, Pair, flatten, is_array, is_nested, unflatten
 
 
@@ -27,6 +28,8 @@ class Model:
         self.params0 = tuple(self._passed(leaves[i]) for i in self.dynamic)
         self._last: tuple[Any, Any] = (None, None)
         self.y0, self.packing = self._state0(problem.state0)
+        second = isinstance(problem, SecondOrderODEProblem)
+        self.right_side = adapted(problem.a if second else problem.f, 4 if second else 3, bool(backend.lanes))
         events = problem.events
         self.events: list[Event] = [event for event in events if isinstance(event, Event)]
         self.doses: list[Dose] = [event for event in events if isinstance(event, Dose)]
@@ -135,20 +138,20 @@ class Model:
 
     def _f(self, t, y, params):
         b = self.backend
-        value = b.asked(self.problem.f, y, b.time(t, y), self.packing.unpack(b, y), self.params(params))
+        value = b.asked(self.right_side, y, b.time(t, y), self.packing.unpack(b, y), self.params(params))
         return self.packing.pack(b, value, y, "f")
 
     def _acceleration(self, t, q, v, params):
         b = self.backend
-        return b.as_state(b.asked(self.problem.a, v, b.time(t, q), q, v, self.params(params)), q, "a")
+        return b.as_state(b.asked(self.right_side, v, b.time(t, q), q, v, self.params(params)), q, "a")
 
     def require_velocity_free(self, stepper: Any) -> None:
         """Refuse an acceleration that changes with the velocity, for a method that would silently be wrong then."""
-        b, problem = self.backend, self.problem
-        t = b.time(b.real(problem.t_span[0]), self.y0)
+        b = self.backend
+        t = b.time(b.real(self.problem.t_span[0]), self.y0)
         q, v = self.packing.unpack(b, self.y0)
         params = self.params(self.params0)
-        here, there = (b.as_state(problem.a(t, q, u, params), q, "a") for u in (v, 1.5 * v + 1.0))
+        here, there = (b.as_state(self.right_side(t, q, u, params), q, "a") for u in (v, 1.5 * v + 1.0))
         if not bool(b.xp.all((here == there) | (here != here))):
             raise InputError(
                 "algorithm",
