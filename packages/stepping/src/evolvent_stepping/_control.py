@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log
 from typing import Any, NamedTuple
 
 
+LEAST = log(1e-4)  # smaller errors are mostly rounding, and not to be remembered
+
+
 class Memory(NamedTuple):
-    """What the controller remembers: the last two error norms, and whether the last step was rejected."""
+    """What the controller remembers: logarithms of the last two error norms, and whether the last step was rejected."""
 
     last: Any
     before: Any
@@ -34,7 +38,7 @@ class StepControl:
     largest: float = 10.0
 
     def start(self, b) -> Memory:
-        return Memory(b.real(1.0), b.real(1.0), b.boolean(False))
+        return Memory(b.real(0.0), b.real(0.0), b.boolean(False))
 
     def factor(self, b, error, order: int, memory: Memory, accepted) -> tuple[Any, Memory]:
         """Propose the ratio of the next step size to this one, and the new memory."""
@@ -43,17 +47,19 @@ class StepControl:
         b0, b1, b2 = self.beta
         # Zero error must not divide, and a non-finite one must shrink the step.
         bounded = c.where(c.isfinite(error), c.minimum(c.maximum(error, 1e-10), 1e10), b.real(1e10))
-        current = self.safety * c.power(bounded, -b0 / k)
-        grown = current * c.power(memory.last, -b1 / k)
+        # One logarithm and one exponential: powers of all three errors would take as many of each.
+        e0 = c.log(bounded)
+        steered = b0 * e0 + b1 * memory.last
         if b2:
-            grown = grown * c.power(memory.before, -b2 / k)
-        largest = c.where(memory.rejected, b.real(1.0), b.real(self.largest))
-        factor = c.where(accepted, c.minimum(largest, grown), c.minimum(b.real(1.0), current))
+            steered = steered + b2 * memory.before
+        change = self.safety * c.exp(c.where(accepted, steered, b0 * e0) * (-1.0 / k))
+        largest = c.where(c.logical_and(accepted, c.logical_not(memory.rejected)), b.real(self.largest), b.real(1.0))
         memory = Memory(
-            c.where(accepted, c.maximum(bounded, 1e-4), memory.last),
+            c.where(accepted, c.maximum(e0, LEAST), memory.last),
             c.where(accepted, memory.last, memory.before) if b2 else memory.before,
             c.logical_not(accepted),
         )
+        factor = c.minimum(largest, change)
         return c.maximum(factor, b.real(self.smallest)), memory
 
 
