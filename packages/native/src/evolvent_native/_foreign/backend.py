@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import optree
+
 from evolvent import CannotStage
 
 from .. import _functions as functions

@@ -206,10 +206,14 @@ def _one(function: Callable[..., Any], *, floats: bool = True) -> Callable[..., 
     return lambda x: function(*(_floats(x) if floats else (x,)))
 
 
-for _name in """exp exp2 expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh sqrt
-                reciprocal deg2rad rad2deg""".split():
+for _name in """
+    exp exp2 expm1 log log1p log2 log10 sin cos tan asin acos atan
+    sinh cosh tanh asinh acosh atanh sqrt reciprocal deg2rad rad2deg
+""".split():  # noqa: SIM905
     _OPERATIONS[_name] = _one(getattr(each, _name))
-for _name in "floor ceil trunc abs sign isnan isinf isfinite logical_not signbit real imag square".split():
+for _name in """
+    floor ceil trunc abs sign isnan isinf isfinite logical_not signbit real imag square
+""".split():  # noqa: SIM905
     _OPERATIONS[_name] = _one(getattr(each, _name), floats=False)
 _OPERATIONS |= {
     "neg": _one(each.negative, floats=False),
