@@ -94,7 +94,8 @@ class Module:
 
     def text(self) -> str:
         """The whole unit."""
-        parts = []
+        # The layout of data is left to whoever compiles: LLVM's versions write it in different ways.
+        parts = ['target triple = "nvptx64-nvidia-cuda"'] if self.target == "nvptx64" else []
         for (_dtype, raw), name in self.constants.items():
             content = "".join(f"\\{byte:02X}" for byte in raw)
             parts.append(f'{name} = private unnamed_addr constant [{len(raw)} x i8] c"{content}", align 64')

@@ -10,6 +10,7 @@ from typing import Any
 
 from .._builder import Function, Module, llvm_type
 from .._graph import INT, Graph, Node
+from .device import write_kernel
 from .emitter import Emitter
 from .loops import write_any
 
@@ -98,10 +99,15 @@ def _callee(module: Module, graph: Graph, name: str) -> tuple[str, int]:
     return name, e.memory_plan.most
 
 
-def generate(graph: Graph) -> tuple[str, int]:
-    """Write a graph's unit; returns the text and the workspace that it wants, in bytes."""
-    module = Module()
-    f = Function(module, ENTRY, [("ptr", "%table")], "i64", internal=False, attributes="noinline")
+def generate(graph: Graph, target: str = "host", data_arrays: int = 0) -> tuple[str, int]:
+    """Write a graph's unit; returns the text and the workspace that it wants, in bytes.
+
+    For "nvptx64" the functions are a kernel's (`device`), which is told how many arrays of data there are.
+    """
+    module = Module(target)
+    on_gpu = target == "nvptx64"
+    inlining = "alwaysinline" if on_gpu else "noinline"
+    f = Function(module, ENTRY, [("ptr", "%table")], "i64", internal=on_gpu, attributes=inlining)
     inputs, outputs = graph.params, graph.outputs
 
     def address(k: int) -> str:
@@ -133,7 +139,10 @@ def generate(graph: Graph) -> tuple[str, int]:
     for node, at in zip(scalars(outputs), slots(scalars(outputs)), strict=False):
         f.store(node.dtype, e.scalar(node), f.at("i8", going, at))
     f.returned("i64 0")
-    _many(module)
+    if on_gpu:
+        write_kernel(module, MANY, ENTRY, count + data_arrays)
+    else:
+        _many(module)
     return module.text(), e.memory_plan.most
 
 

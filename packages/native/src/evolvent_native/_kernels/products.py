@@ -13,7 +13,7 @@ _DEPTH = 4  # rows of the second factor that one pass over a row of the product 
 def dot(w: Writer, a: Array, b: Array, count: Place, *, conjugate: bool = False) -> Value:
     """The sum of products of the first entries; of the second array's conjugates if told so."""
     kind = a.kind
-    if kind.kind == "f":
+    if kind.kind == "f" and w.module.target == "host":
         return _real_dot(w, a, b, count)
     if kind.kind != "c":
         total = w.variable(kind, 0)
