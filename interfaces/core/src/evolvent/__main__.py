@@ -74,7 +74,7 @@ def _imported(place: str) -> ModuleType:
     if not path.is_file():
         raise InputError("explain", f"there is no file {place!r}.")
     sys.path.insert(0, str(path.parent))
-    loader = SourceFileLoader("evolvent_explained", str(path))
+    loader = SourceFileLoader("explained_by_evolvent", str(path))
     module = ModuleType(loader.name)
     module.__file__ = str(path)
     sys.modules[loader.name] = module
