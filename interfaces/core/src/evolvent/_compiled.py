@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ._errors import InputError
 from ._events import check_arity
-from ._trees import flatten, tree_map, unflatten
+from ._trees import flatten, unflatten
 
 _POINTER = ctypes.POINTER(ctypes.c_double)
 _NEEDS_PYTHON = 4  # the flag of functions that may only run with the interpreter's lock: those of ctypes.PyDLL
@@ -22,7 +21,7 @@ class ByAddress:
 
     A second-order problem's is ``void a(double t, double *q, double *v, double *dvdt, double *params)``. The state is
     passed row-major, its parts behind each other, as a copy; the parameters likewise, numbers as doubles. The function
-    must fill all of its third argument, and leave the parameters alone.
+    must fill all of dydt, and leave the parameters alone.
 
     Attributes
     ----------
@@ -42,8 +41,9 @@ class ByAddress:
     def __call__(self, t: Any, *arguments: Any) -> Any:
         *states, params = arguments
         leaves, structure = flatten(states[0], lists=False)
-        out = np.empty(sum(np.size(x) for x in leaves) + 1)
-        given = [*map(_flat, states), out, _flat(params)]
+        given = [*map(_flat, states), _flat(params)]
+        out = np.empty(given[0].size)
+        given.insert(-1, out)
         self.pointer(float(t), *(x.ctypes.data_as(_POINTER) for x in given))
         parts, at = [], 0
         for x in leaves:
@@ -80,26 +80,17 @@ def check_right_side(name: str, function: Any, arguments: str) -> None:
         check_arity(name, function, arguments)
 
 
-def adapted(function: Any, count: int = 3, lanes: bool = False) -> Callable[..., Any]:
+def adapted(function: Any, count: int) -> Callable[..., Any]:
     """A right side as a function of Python's of `count` arguments."""
     pointer = _pointer(function)
     if pointer is not None:
-        found: Any = ByAddress(function, pointer)
-    elif _fills(function, count):
-        found = InPlace(function)
-    else:
-        found = function
-    compiled = found is not function or is_dispatcher(function)
-    return partial(_by_lanes, found) if lanes and compiled else found
+        return ByAddress(function, pointer)
+    return InPlace(function) if _fills(function, count) else function
 
 
-def _by_lanes(function: Callable[..., Any], t: Any, y: Any, *rest: Any) -> Any:
-    """What a function of one trajectory gives for many, which lie along the last axis."""
-    from ._lanes import lane_of
-
-    count = np.shape(flatten(y, lists=False)[0][0])[-1]
-    values = [function(*tree_map(partial(lane_of, i=i), (t, y, *rest))) for i in range(count)]
-    return tree_map(lambda *x: np.stack([np.asarray(v) for v in x], axis=-1), *values)
+def is_compiled(function: Any) -> bool:
+    """Whether a right side, as `adapted` gives it, was compiled elsewhere."""
+    return isinstance(function, ByAddress | InPlace) or is_dispatcher(function)
 
 
 def _flat(tree: Any) -> np.ndarray:

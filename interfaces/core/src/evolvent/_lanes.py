@@ -285,20 +285,26 @@ class Kept:
     Parameters
     ----------
     function : callable
-        The flat function, written for one trajectory; `function.single` is the same on the single backend.
+        The flat function, written for one trajectory; `function.single` is the same on the single backend, and
+        `function.single_params` are the parameters of one.
     example : tuple
         Arguments at the start, with lanes.
     """
 
     def __init__(self, backend: LanesBackend, name: str, function: Any, example: tuple[Any, ...]):
         self.backend, self.name, self.function = backend, name, function
+        self.alike = getattr(function, "single_params", example[-1])
         self.broadcasts = self._looks_apart(example)
 
     def __call__(self, *arguments):
         return self.function(*arguments) if self.broadcasts else self.by_lane(arguments, range(self.backend.lanes[0]))
 
     def by_lane(self, arguments, lanes):
-        results = [self.function.single(*(tree_map(partial(_slice, i=i), a) for a in arguments)) for i in lanes]
+        *moving, params = arguments
+        results = [
+            self.function.single(*(_slice(a, i) for a in moving), tree_map(partial(_own, i), params, self.alike))
+            for i in lanes
+        ]
         leaves = [flatten(result)[0] for result in results]
         xp = self.backend.xp
         arrays = [[x if is_array(x) else xp.asarray(x, device=self.backend.device) for x in row] for row in leaves]
@@ -334,6 +340,11 @@ class Kept:
 
 def _slice(x, i):
     return x[..., i] if np.shape(x) else x
+
+
+def _own(i, x, alike):
+    """A parameter of one trajectory: all share what has no axis of lanes."""
+    return _slice(x, i) if np.ndim(x) > np.ndim(alike) else x
 
 
 def _agree(a, b) -> bool:

@@ -163,6 +163,10 @@ class Backend(Protocol):
         """Call a user's right side: what it returns is nobody else's, and it leaves y alone."""
         ...
 
+    def called(self, function, *arguments) -> Any:
+        """Call another function of the user's."""
+        ...
+
     def restore(self, x, dtype) -> Any:
         """Cast a part of a packed state to the dtype that it had."""
         ...

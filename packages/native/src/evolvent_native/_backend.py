@@ -8,6 +8,7 @@ import numpy as np
 import optree
 
 from evolvent import CannotStage, InputError, NumpyBackend
+from evolvent.compiled import is_compiled, is_dispatcher
 
 from . import _control, _derived, _pointers, _recording
 from ._array import Array, array, cast
@@ -87,7 +88,11 @@ class NativeBackend(NumpyBackend):
     def asked(self, function, y, *arguments):
         if not recording():
             return super().asked(function, y, *arguments)
-        return _pointers.called(function, *arguments) if _pointers.is_compiled(function) else function(*arguments)
+        return _pointers.called(function, *arguments) if is_compiled(function) else function(*arguments)
+
+    def called(self, function, *arguments):
+        # What numba compiled is short here: it stages as the function that it was made of.
+        return (function.py_func if recording() and is_dispatcher(function) else function)(*arguments)
 
     def as_state(self, value, like, what):
         if not recording():

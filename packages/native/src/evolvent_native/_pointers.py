@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from evolvent.compiled import ByAddress, InPlace, is_dispatcher
+from evolvent.compiled import ByAddress, InPlace
 
 from . import _functions as xp
 from ._array import Array, array, cast
@@ -26,11 +26,6 @@ class _Cell(ctypes.c_uint64):
     """An address as data of a graph's, and what must live as long."""
 
     owner: Any = None
-
-
-def is_compiled(function: Any) -> bool:
-    """Whether a right side was compiled elsewhere."""
-    return isinstance(function, ByAddress | InPlace) or is_dispatcher(function)
 
 
 def is_called(graph: Graph) -> bool:

@@ -110,6 +110,7 @@ class Run:
         self.functions = self.model.functions(options.save, stepper)
         for name, function in ({} if single is None else single.functions(options.save, stepper)).items():
             self.functions[name].single = function
+            self.functions[name].single_params = single.params0
         if stepper.velocity_free and not (backend.traced or backend.lanes):
             self.model.require_velocity_free(stepper)
         self._programs: dict[str, Any] = {}

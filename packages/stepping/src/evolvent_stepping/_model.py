@@ -29,7 +29,7 @@ class Model:
         self._last: tuple[Any, Any] = (None, None)
         self.y0, self.packing = self._state0(problem.state0)
         second = isinstance(problem, SecondOrderODEProblem)
-        self.right_side = adapted(problem.a if second else problem.f, 4 if second else 3, bool(backend.lanes))
+        self.right_side = adapted(problem.a if second else problem.f, 4 if second else 3)
         events = problem.events
         self.events: list[Event] = [event for event in events if isinstance(event, Event)]
         self.doses: list[Dose] = [event for event in events if isinstance(event, Dose)]
@@ -134,7 +134,7 @@ class Model:
 
     def _call(self, function, t, y, params):
         b = self.backend
-        return function(b.time(t, y), self.packing.unpack(b, y), self.params(params))
+        return b.called(function, b.time(t, y), self.packing.unpack(b, y), self.params(params))
 
     def _f(self, t, y, params):
         b = self.backend
