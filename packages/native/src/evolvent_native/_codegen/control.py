@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from typing import Any
 
 from .. import _kernels
@@ -81,6 +82,15 @@ class Phis:
         return [names if len(names) > 1 else names[0] for names in self.names]
 
 
+def needs(e: Any, node: Node) -> list[Node]:
+    """What is computed before a node with regions or several results, whichever way it goes."""
+    if node.op == "while":
+        return [x for i, x in enumerate(node.inputs) if e.live.carries(node, i)] + [*_outside(e, node.regions)]
+    if node.op == "cond":
+        return [node.inputs[0], *_both_ways(e, node)]
+    return list(node.inputs)
+
+
 # ---------------------------------------------------------------- while
 def _while(e: Any, node: Node) -> None:
     f = e.function
@@ -139,19 +149,26 @@ def _while(e: Any, node: Node) -> None:
 
 def _bring(e: Any, node: Node) -> None:
     """Compute what a loop reads from around it before the loop, not in every turn."""
-    inner = set(node.regions)
-    seen: set[Node] = set()
-    for region in node.regions:
-        _outer_uses(e, region, inner, seen)
-    for x in sorted(seen, key=lambda x: x.number):
-        if x.op in ("constant", "buffer", "iota"):
-            continue
-        if x.shape is None:
+    for x in _outside(e, node.regions):
+        if x.op in ("constant", "iota"):
             continue
         if is_small(x):
             e.scalars(x)
         elif x.op not in ("broadcast",):
             e.memory(x)
+
+
+def _outside(e: Any, regions: tuple[Block, ...]) -> list[Node]:
+    """What regions read from around them, in the order of recording."""
+    found = e.outside.get(regions)
+    if found is None:
+        seen: set[Node] = set()
+        inner = set(regions)
+        for region in regions:
+            _outer_uses(e, region, inner, seen)
+        found = sorted((x for x in seen if x.shape is not None and x.op != "buffer"), key=lambda x: x.number)
+        e.outside[regions] = found
+    return found
 
 
 def _outer_uses(e: Any, block: Block, inner: set[Block], seen: set[Node]) -> None:
@@ -273,6 +290,44 @@ def _one_truth(pred: Node) -> Node | None:
 
 
 # ---------------------------------------------------------------- cond
+def _both_ways(e: Any, node: Node) -> list[Node]:
+    """What both branches read and would compute twice; what only one of them reads is left to it."""
+    from .emitter import FUSED
+
+    ways: dict[Node, int] = {}
+    heap: list[tuple[int, Node]] = []
+    found = []
+
+    def meet(x: Node, way: int) -> None:
+        if x.shape is not None and not e.is_known(x):
+            if x not in ways:
+                heapq.heappush(heap, (-x.number, x))
+            ways[x] = ways.get(x, 0) | way
+
+    for region, way in zip(node.regions, (1, 2), strict=True):
+        for x in _outside(e, (region,)):
+            meet(x, way)
+    while heap:
+        # What is recorded last comes first: all that reads a node was here before it.
+        x = heapq.heappop(heap)[1]
+        if ways[x] == 3 and (is_small(x) or (x.op not in FUSED and x.op != "combine")):
+            found.append(x)
+        else:
+            for behind in _behind(e, x):
+                meet(behind, ways[x])
+    return found[::-1]
+
+
+def _behind(e: Any, x: Node) -> list[Node]:
+    """What a node may read, on either way."""
+    if x.op != "result":
+        return list(x.inputs)
+    (producer,) = x.inputs
+    if producer.op == "while":
+        return needs(e, producer)
+    return [*producer.inputs, *_outside(e, producer.regions)]
+
+
 def _cond(e: Any, node: Node) -> None:
     f = e.function
     results = {i: x for i, x in results_of(node).items() if x in e.live.live}

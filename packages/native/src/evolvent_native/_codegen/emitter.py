@@ -19,6 +19,7 @@ from .indices import Flat, Place, number, row_major, source_place, unravel
 from .liveness import Liveness
 
 SMALL = 32  # entries that live in registers
+DEEPEST = 48  # operations in one expression: longer ones are computed in parts
 UNROLLED_PRODUCT = 128  # multiplications of a matrix product that is written out
 
 VIEWS = frozenset({"broadcast", "reshape", "permute", "slice"})
@@ -58,6 +59,7 @@ class Emitter:
         self.memory_plan = Memory()
         self.known: list[dict[Any, Any]] = [{}]
         self.parts: dict[str, str] = {}
+        self.outside: dict[tuple[Block, ...], list[Node]] = {}
 
     # ------------------------------------------------------------ what has been computed
     def find(self, key: Any) -> Any:
@@ -95,25 +97,47 @@ class Emitter:
         found = self.find(("scalars", node))
         if found is not None:
             return found
-        # Not by recursion: a sum written as a loop is as deep as it is long.
-        stack = [node]
-        while stack:
-            at = stack[-1]
-            if self.find(("scalars", at)) is not None:
-                stack.pop()
-                continue
-            missing = [x for x in self._small_inputs(at) if self.find(("scalars", x)) is None]
-            if missing:
-                stack.extend(reversed(missing))
-                continue
-            stack.pop()
-            self.set_scalars(at, self._compute(at))
-        return self.find(("scalars", node))
+        self.ready(node)
+        found = self.find(("scalars", node))
+        return found if found is not None else self.keep(("scalars", node), self._compute(node))
 
-    def _small_inputs(self, node: Node) -> list[Node]:
-        if node.op in ELEMENTWISE or node.op in VIEWS or node.op in ("concat", "pack", "update"):
-            return [x for x in node.inputs if x.size <= SMALL]
-        return []
+    def ready(self, node: Node) -> None:
+        """Compute what a node is made of, one after the other: a sum written as a loop is as deep as it is long."""
+        depths: dict[Node, int] = {}  # of expressions that are computed where they are read
+        stack = [(node, False)]
+        while stack:
+            at, prepared = stack.pop()
+            if at in depths or self.is_known(at):
+                continue
+            needs = self._needs(at)
+            if not prepared:
+                stack.append((at, True))
+                stack.extend((x, False) for x in reversed(needs) if x not in depths and not self.is_known(x))
+            elif at is node:
+                return
+            elif at.size <= SMALL:
+                self.set_scalars(at, self._compute(at))
+            else:
+                depths[at] = depth = 1 + max((depths.get(x, 0) for x in needs), default=0)
+                if depth > DEEPEST or (at.op not in FUSED and at.op != "combine"):
+                    self.memory(at)
+                    depths[at] = 0
+
+    def is_known(self, node: Node) -> bool:
+        if node.shape is None or node.op == "buffer":
+            return True
+        return self.find(("scalars" if node.size <= SMALL else "memory", node)) is not None
+
+    def _needs(self, node: Node) -> list[Node]:
+        """What is certainly computed before a node."""
+        if self.find(("memory", node)) is not None:
+            return []
+        if node.op == "result":
+            from . import control
+
+            (producer,) = node.inputs
+            return [] if self.find(("done", producer)) else control.needs(self, producer)
+        return list(node.inputs)
 
     def _compute(self, node: Node) -> list[Any]:
         op, f = node.op, self.function
@@ -405,6 +429,7 @@ class Emitter:
         found = self.find(("memory", node))
         if found is not None:
             return found
+        self.ready(node)
         pointer = self._place(node)
         self.set_memory(node, pointer)
         return pointer
@@ -486,6 +511,11 @@ class Emitter:
             return
         from . import control
 
+        for x in control.needs(self, node):
+            if x.size > SMALL:
+                self.ready(x)
+            elif x.op != "buffer":
+                self.scalars(x)
         control.emit(self, node)
         self.keep(("done", node), True)
 

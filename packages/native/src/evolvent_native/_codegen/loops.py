@@ -32,6 +32,7 @@ def write(e: Any, node: Node, pointer: str) -> None:
     """Compute a node's entries into memory at `pointer`."""
     if node.size == 0:
         return
+    e.ready(node)
     op = node.op
     if op in REDUCTIONS:
         _reduce(e, node, pointer)
