@@ -60,8 +60,8 @@ def _plain(x: Any) -> Any:
     return x if type(x) in (float, int, bool) or isinstance(x, np.ndarray | np.generic) else np.asarray(x)
 
 
-class Program:
-    """Machine code with what is needed to call it.
+class Layout:
+    """What goes into a program's machine code and comes out of it, in which order.
 
     Parameters
     ----------
@@ -74,12 +74,7 @@ class Program:
         The records that a call makes.
     """
 
-    def __init__(self, code: bytes, about: dict[str, Any]):
-        from ._machine import load_object
-
-        self.code = code
-        self.loaded = load_object(code, ENTRY)
-        self.call = self.loaded.function
+    def __init__(self, about: dict[str, Any]):
         coming: list[Kind] = about["coming"]
         self.structure, self.going, self.new_rows = about["structure"], about["going"], about["new_rows"]
         self.workspace_size = about["workspace"]
@@ -96,6 +91,18 @@ class Program:
         self.unpack = struct.Struct("=" + "".join(_format(kind[1]) for kind in scalars))
         self.arrays_out = [kind for kind in self.going if kind[0] == "array"]
         self.sizes_out = [-(-int(np.prod(shape)) * dtype.itemsize // 64) * 64 for _, dtype, shape in self.arrays_out]
+
+
+class Program(Layout):
+    """Machine code with what is needed to call it."""
+
+    def __init__(self, code: bytes, about: dict[str, Any]):
+        from ._machine import load_object
+
+        super().__init__(about)
+        self.code = code
+        self.loaded = load_object(code, ENTRY)
+        self.call = self.loaded.function
         self._many: Any = None
         self.workspaces: list[np.ndarray] = []
 

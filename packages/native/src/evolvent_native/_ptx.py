@@ -27,7 +27,7 @@ _CPU = re.compile(r"sm_(?:5[023]|6[012]|7[025]|8[0679]|90a?|1(?:0[013]|2[01])a?)
 _INTRINSIC = re.compile(
     r"llvm\.(?:fabs|fma|fmuladd|sqrt|floor|ceil|trunc|rint|nearbyint|roundeven|copysign|minnum|maxnum|is\.fpclass"
     r"|abs|smax|smin|umax|umin|ctpop|ctlz|cttz|bswap|bitreverse|fshl|fshr|[su](?:add|sub|mul)\.with\.overflow"
-    r"|memcpy|memset|memmove|assume|expect|lifetime\.start|lifetime\.end)"
+    r"|fpto[su]i\.sat|memcpy|memset|memmove|assume|expect|lifetime\.start|lifetime\.end)"
     r"(?:\.(?:f32|f64|i1|i8|i16|i32|i64|p0))*"
 )
 _REGISTER = re.compile(r"llvm\.nvvm\.read\.ptx\.sreg\.(?:(?:tid|ntid|ctaid|nctaid)\.[xyz]|laneid|warpsize)")
