@@ -121,9 +121,11 @@ class Array:
         return run(_entries, x, key)
 
     def __setitem__(self, key: Any, value: Any, /) -> None:
-        x, key = _with_places(self, key)
         if not isinstance(value, Array):  # a number is an operand here: code depends on its dtype only
-            value = np.asarray(value, self.dtype if np.isscalar(value) else None)
+            value = Array(np.asarray(value, self.dtype if np.isscalar(value) else None))
+        x = self
+        if value.ndim or not _is_mask(self, key):  # one value under a mask needs no places
+            x, key = _with_places(self, key)
         self._write(run(_replaced, x, key, value)._value.reshape(self.shape))
 
     def _write(self, value: np.ndarray) -> None:
@@ -145,24 +147,23 @@ def check_device(device: Any) -> None:
         raise ValueError(f"device = {device!r}: arrays are on the 'cpu'")
 
 
+def _is_mask(x: Array, key: Any) -> bool:
+    return isinstance(key, Array) and key.dtype == np.bool and key.shape == x.shape[: key.ndim]
+
+
 def _with_places(x: Array, key: Any) -> tuple[Array, Any]:
     """An index without masks, whose shapes depend on values; single entries' places are operands, not code."""
-    parts = list(key) if isinstance(key, tuple) else [key]
-    if any(isinstance(part, bool) or (isinstance(part, Array) and part.dtype == np.bool) for part in parts):
-        found: list[Any] = []
-        for part in parts:
-            mask = np.asarray(part)
-            if mask.dtype != np.bool:
-                found.append(part)
-            elif mask.ndim:
-                axis = len(found)
-                if x.shape[axis : axis + mask.ndim] != mask.shape and len(parts) == 1:
-                    raise IndexError(f"a mask of shape {mask.shape} for an array of shape {x.shape}")
-                found += [Array(places) for places in np.nonzero(mask)]
-            else:
-                x = run(functions.expand_dims, x, axis=len(found))
-                found.append(Array(np.zeros(int(mask), np.int64)))
-        return x, tuple(found)
+    parts = key if isinstance(key, tuple) else (key,)
+    masks = [np.asarray(part) for part in parts if isinstance(part, bool) or getattr(part, "dtype", None) == np.bool]
+    if masks:
+        mask = masks[0]
+        if len(parts) > 1:
+            raise IndexError("a mask beside other indices: write x[mask][...]")
+        if mask.ndim > x.ndim or any(m not in (n, 0) for m, n in zip(mask.shape, x.shape, strict=False)):
+            raise IndexError(f"a mask of shape {mask.shape} for an array of shape {x.shape}")
+        if mask.ndim:
+            return x, tuple(Array(places) for places in np.nonzero(mask))
+        return run(functions.expand_dims, x, axis=0), (Array(np.zeros(int(mask), np.int64)),)
     places = [operator.index(part) for part in parts if hasattr(part, "__index__") and not isinstance(part, Array)]
     if len(places) == len(parts) == x.ndim:
         for axis, (i, n) in enumerate(zip(places, x.shape, strict=True)):
