@@ -158,6 +158,26 @@ def _select_n(which, *cases):
     return found
 
 
+@_of("lt_to")
+def _before(x, y, **unused):
+    """Less in the order of all floats, NaN last and -0.0 before 0.0."""
+    if x.dtype.kind != "f":
+        return x < y
+    signs = xp.logical_and(xp.signbit(x), xp.logical_not(xp.signbit(y)))
+    numbers = xp.logical_or(x < y, xp.logical_and(x == y, signs))
+    return xp.logical_or(numbers, xp.logical_and(xp.isnan(y), xp.logical_not(xp.isnan(x))))
+
+
+@_of("le_to")
+def _not_behind(x, y, **unused):
+    return xp.logical_not(_before(y, x))
+
+
+@_of("eq_to")
+def _same_place(x, y, **unused):
+    return xp.logical_not(xp.logical_or(_before(x, y), _before(y, x)))
+
+
 @_of("convert_element_type")
 def _convert(x, *, new_dtype, **unused):
     new_dtype = np.dtype(new_dtype)
@@ -538,6 +558,14 @@ def _called(jaxpr: Any, operands: Sequence[Array]) -> list[Array]:
 def _call(*operands, jaxpr=None, call_jaxpr=None, fun_jaxpr=None, **unused):
     found = jaxpr if jaxpr is not None else call_jaxpr if call_jaxpr is not None else fun_jaxpr
     return _called(found, operands)
+
+
+@_of("platform_index")
+def _platform_index(*, platforms, **unused):
+    for i, names in enumerate(platforms):
+        if names is None or "cpu" in names:
+            return array(np.int32(i))
+    raise StagingError(f"a choice among platforms without the CPU: {platforms}")
 
 
 @_of("cond")
