@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from . import _functions
 from ._program import Programs
 from ._staging import Staged, flatten, stage_function
-
 
 assert _functions.pi  # imported, it gives arrays their operators
 
@@ -54,6 +55,29 @@ class StagedFunction:
         from ._codegen import generate
 
         return generate(self.graph)[0]
+
+    def ptx(self, cpu: str = "sm_80") -> str:
+        """The function as a kernel for NVIDIA's GPUs, in their assembly.
+
+        Its one entry, ``evolvent_many``, runs the function for an argument of its own in each thread; its parameters
+        are described in `_codegen.device`. Mathematical functions come from CUDA's libdevice. Where that is not
+        found they stay external, and a comment at the head of the text names them.
+
+        Parameters
+        ----------
+        cpu : str
+            The oldest kind of GPU that shall run it.
+
+        Raises
+        ------
+        CodegenError
+            If the function calls what GPUs can't, as compiled functions of the host.
+        """
+        from ._gpu import kernel_for
+        from ._program import Kind
+
+        like = [np.broadcast_to(np.zeros((), x.dtype), x.shape) for x in self.graph.params]
+        return kernel_for(self._programs, [Kind(x) for x in like], self.staged.in_structure).ptx(cpu)
 
     def __call__(self, *arguments: Any) -> Any:
         """Run the machine code on other arguments of the same kinds."""

@@ -7,7 +7,6 @@ arrays of neighbours lie apart. What is small lives in registers, as on the CPU.
 from __future__ import annotations
 
 import hashlib
-import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,9 +18,10 @@ import numpy as np
 
 from ._codegen import generate
 from ._codegen.unit import MANY
+from ._machine import CodegenError
 from ._many import Laid
 from ._program import Kind, Layout, Programs, record
-from ._ptx import to_ptx
+from ._ptx import external, to_ptx
 from ._staging import flatten
 
 BLOCK = 128  # threads of a block
@@ -110,9 +110,9 @@ def run_on_device(programs: Programs, operands: Any, alike: Any, count: int) -> 
 
     kernel = kernel_of(programs, alike)
     ptx = kernel.ptx(f"sm_{cupy.cuda.Device().compute_capability}")
-    missing = sorted(set(re.findall(r"\.extern \.func[^;]*?(__nv_\w+)", ptx)))
+    missing = external(ptx)
     if missing:
-        raise RuntimeError(
+        raise CodegenError(
             f"the program calls {', '.join(missing)}, and CUDA's libdevice.10.bc was not found: "
             "install the CUDA toolkit, or set CUDA_HOME to where it is"
         )

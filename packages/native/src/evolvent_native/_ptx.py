@@ -18,7 +18,7 @@ from typing import Any
 
 from ._machine import CodegenError, _lock, _parse, _quoting, _refuse_fatal
 
-__all__ = ["find_libdevice", "refuse", "to_ptx"]
+__all__ = ["external", "find_libdevice", "refuse", "to_ptx"]
 
 _TRIPLE = "nvptx64-nvidia-cuda"
 # What this LLVM knows; anything else it would warn of on the console and take for the oldest.
@@ -102,7 +102,19 @@ def to_ptx(text: str, cpu: str = "sm_80", *, libdevice: Path | str | None = None
                 passes.run(module, builder)
             with builder.getModulePassManager() as passes:
                 passes.run(module, builder)
-            return machine.emit_assembly(module)
+            return _naming_external(machine.emit_assembly(module))
+
+
+def external(ptx: str) -> list[str]:
+    """The functions of libdevice that code calls and does not contain."""
+    return sorted(set(re.findall(r"\.extern \.func[^;]*?\b(__nv_\w+)", ptx)))
+
+
+def _naming_external(ptx: str) -> str:
+    names = external(ptx)
+    if not names:
+        return ptx
+    return f"// CUDA's libdevice was not found. To be linked with it, for: {', '.join(names)}\n{ptx}"
 
 
 @cache
