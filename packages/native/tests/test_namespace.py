@@ -418,9 +418,9 @@ def test_lists_and_object_arrays_become_one_array():
 
 ASKS = {
     "a branch": (lambda y: 1 if y[0] > 0 else 2, "xp.where"),
-    "the greater": (lambda y: max(y[0], y[1]), "xp.where"),
+    "the greater": (lambda y: max(y[0], y[1]), "xp.maximum"),
     "math": (lambda y: math.sin(y[0]), "xp.sin"),
-    "float": (lambda y: float(y[0]), "xp.sin"),
+    "float": (lambda y: float(y[0]), "float()"),
     "item": (lambda y: y[0].item(), "item"),
     "a list": (lambda y: y.tolist(), "tolist"),
     "a length": (lambda y: range(xp.astype(y[0], int)), "shapes"),
@@ -432,7 +432,7 @@ ASKS = {
     "out": (lambda y: np.add(y, 1, out=np.zeros(5)), "out="),
     "a large array": (lambda y: np.asarray(xp.tile(y, 1000)), "5000"),
     "a float array": (lambda y: np.array([y[0], y[1]], dtype=float), "xp.stack"),
-    "a format": (lambda y: f"{y[0]:.3f}", "format"),
+    "a format": (lambda y: f"{y[0]:.3f}", "printing"),
 }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from . import _graph
-from ._errors import StagingError
+from ._errors import StagingError, ValueNeeded, asked_by_user
 from ._graph import BOOL, COMPARISONS, INT, REAL, Node, make
 
 COMPLEX = np.dtype(np.complex128)
@@ -176,12 +176,16 @@ class Array:
         return self._known("tolist() of a recorded array, whose values aren't known yet: keep it as an array").tolist()
 
     def __format__(self, spec: str) -> str:
-        return format(self._known(_NUMBER.format(kind="format")).item(), spec) if spec else repr(self)
+        return format(self._known(_PRINTED).item(), spec) if spec or asked_by_user() else repr(self)
+
+    def __str__(self) -> str:
+        # A printed value is wanted at every call, not once.
+        return str(self._known(_PRINTED)) if _graph.recording() and asked_by_user() else repr(self)
 
     def _known(self, asked: str) -> np.ndarray:
         node = self.node
         if node.op != "constant":
-            raise StagingError(asked)
+            raise ValueNeeded(asked)
         return node.value
 
     @property
@@ -194,7 +198,10 @@ class Array:
         raise AttributeError("__array__")
 
     def __dlpack__(self, **options: Any) -> NoReturn:
-        raise StagingError("a recorded array can't be passed to another library: its values aren't known yet")
+        raise StagingError(
+            "a recorded array can't be passed to another library, for its values aren't known yet: "
+            "write that part with functions of xp"
+        )
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)
@@ -281,6 +288,7 @@ _BRANCH = (
     "a branch on a recorded value (if, while, and, or, not, min, max): write xp.where(condition, a, b), "
     "xp.logical_and(a, b), xp.minimum(a, b)"
 )
+_PRINTED = "a recorded value as text: leave the printing out, or look at values by on_step= or save="
 _NUMBER = (
     "{kind}() of a recorded value (math.sin and the like ask for it, and so does storing into a NumPy array): "
     "write xp.sin(x), and make arrays of results by xp.stack or xp.zeros_like(y)"

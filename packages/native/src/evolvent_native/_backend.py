@@ -12,11 +12,11 @@ from evolvent.compiled import is_compiled, is_dispatcher
 
 from . import _control, _derived, _pointers, _recording
 from ._array import Array, array, cast
-from ._errors import StagingError, reason, where_raised
+from ._errors import reason, where_raised
 from ._graph import recording
 from ._namespace import namespace
 from ._program import Programs
-from ._staging import NAMESPACE, Rows, stage_function
+from ._staging import NAMESPACE, UNSTEADY, Rows, stage_function, unsteady
 
 ROWS_MEMORY = 1 << 22  # bytes of a record that grows before it is emptied
 
@@ -231,12 +231,10 @@ class NativeBackend(NumpyBackend):
                 function(*_map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, examples))
         except InputError:
             raise
-        except StagingError as error:
-            raise self._refused(name, where_raised(error), reason(error)) from error
         except Exception as error:
-            raise self._refused(name, where_raised(error), f"{type(error).__name__}: {error}") from error
+            raise self._refused(name, where_raised(error), reason(error)) from error
         if not first.computes_as(second):
-            raise self._refused(name, "", "it does not compute the same when it is called again: does it draw numbers?")
+            raise self._refused(name, unsteady(lambda: self.stage(function, examples)), UNSTEADY)
         return first
 
     stages_twice = True  # to see whether a function draws numbers

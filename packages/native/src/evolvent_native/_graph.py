@@ -174,6 +174,7 @@ class Graph(Block):
 
 class _Recorder(threading.local):
     block: Block | None = None
+    seen: Any = None  # called with each literal
 
 
 _recorder = _Recorder()
@@ -188,7 +189,10 @@ def current() -> Block:
     """The block that is being recorded."""
     block = _recorder.block
     if block is None:
-        raise RuntimeError("nothing is being recorded")
+        raise RuntimeError(
+            "a recorded value was used outside of the function that it belongs to: did f keep its y or t in a global, "
+            "a list or an attribute? Functions are called with recorded values first; look at values by save= or on_step="
+        )
     return block
 
 
@@ -200,6 +204,16 @@ def record_in(block: Block) -> Iterator[Block]:
         yield block
     finally:
         _recorder.block = before
+
+
+@contextmanager
+def literals_seen(seen: Any) -> Iterator[None]:
+    """Call ``seen(array)`` with every literal that is recorded."""
+    before, _recorder.seen = _recorder.seen, seen
+    try:
+        yield
+    finally:
+        _recorder.seen = before
 
 
 @contextmanager
@@ -285,6 +299,8 @@ def effect(op: str, inputs: tuple[Node, ...], attrs: tuple[Any, ...] = ()) -> No
 def constant(value: Any, dtype: Any = None) -> Node:
     """Record a literal; large arrays become data of the graph."""
     array = np.asarray(value, dtype=dtype)
+    if _recorder.seen is not None:
+        _recorder.seen(array)
     graph = current().root
     if isinstance(graph, Graph) and array.nbytes > graph.literal_bytes:
         return _data(graph, array)

@@ -70,6 +70,11 @@ def ufunc_of_numpy(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], option
         found = getattr(xp, _UFUNCS[name])(xp.reshape(a, a.shape + (1,) * b.ndim), b)
     elif method == "at":
         raise StagingError(f"np.{name}.at changes an array in place: sum the parts, or use xp.where")
+    elif getattr(np, name, None) is not ufunc and name not in _UFUNCS:
+        raise StagingError(
+            f"{name} is a function of another library, scipy.special for one, and can't be recorded: write it with "
+            "functions of xp, or look up a table of known values by np.interp"
+        )
     elif method == "__call__" and name in _UFUNCS:
         where = options.pop("where", True)
         if where is not True:
@@ -101,12 +106,23 @@ def _written(name: str, found: Any, out: Any) -> Any:
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 
 
+_SHAPES = {
+    "flatnonzero": "Use xp.where(x != 0, a, b)",
+    "argwhere": "Use xp.where(x != 0, a, b)",
+    "extract": "Use xp.where(condition, x, 0)",
+    "compress": "Use xp.where(condition, x, 0)",
+    "unique": "Use xp.sort",
+}
+
+
 def function_of_numpy(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What another of NumPy's functions gives for recorded arrays."""
     ours = _FUNCTIONS.get(function)
     module = getattr(function, "__module__", None) or "numpy"
     name = f"{module.replace('numpy', 'np', 1)}.{getattr(function, '__name__', function)}"
     if ours is None:
+        if function.__name__ in _SHAPES:
+            raise StagingError(f"{name}: its result's shape depends on values. {_SHAPES[function.__name__]}")
         raise StagingError(f"{name} of a recorded array isn't supported: write it with the functions of the Array API")
     out = kwargs.pop("out", None)
     kwargs.pop("like", None)
@@ -128,7 +144,7 @@ def _of(*functions: Any) -> Callable[[Any], Any]:
 
 
 for _theirs, _ours in {
-    np.where: each.where,
+    np.where: lambda condition, *choices: each.where(condition, *choices) if choices else xp.nonzero(condition),
     np.clip: each.clip,
     np.real: each.real,
     np.imag: each.imag,

@@ -13,8 +13,8 @@ import optree
 
 from . import _graph
 from ._array import Array, array, cast
-from ._errors import StagingError
-from ._graph import Block, Graph, Node, make_many, record_in
+from ._errors import StagingError, users_line
+from ._graph import Block, Graph, Node, literals_seen, make_many, record_in
 from ._inline import inline
 
 NAMESPACE = "evolvent"
@@ -120,6 +120,26 @@ def stage_function(function: Callable[..., Any], examples: tuple[Any, ...]) -> S
     return Staged(graph, in_structure, structure)
 
 
+UNSTEADY = (
+    "it does not compute the same when it is called again: does it draw random numbers, count its calls, look at the "
+    "clock, or keep values for the next call? Draw and compute them before the solve, and pass them as params"
+)
+
+
+def unsteady(stage: Callable[[], Any]) -> str:
+    """The line of a function that sees other numbers in each call, where one is found."""
+    calls: list[list[tuple[bytes, str]]] = []
+    for _ in range(2):
+        found: list[tuple[bytes, str]] = []
+        with literals_seen(lambda x, found=found: found.append((x.tobytes(), users_line()))):
+            try:
+                stage()
+            except Exception:
+                return ""
+        calls.append(found)
+    return next((where for (x, where), (y, _) in zip(*calls, strict=False) if x != y), "")
+
+
 def weight(graph: Graph) -> int:
     """How much code a graph makes; what is cut into pieces or calls others is never small."""
     from ._codegen.liveness import Liveness
@@ -185,7 +205,9 @@ def _same(a: Graph | Block, b: Graph | Block, partner: dict[Node, Node]) -> bool
         return False
     if isinstance(a, Graph) and isinstance(b, Graph):
         kinds = [[(x.shape, x.dtype.str) for x in graph.data] for graph in (a, b)]
-        if kinds[0] != kinds[1]:
+        if kinds[0] != kinds[1] or any(
+            x is not y and x.tobytes() != y.tobytes() for x, y in zip(a.data, b.data, strict=True)
+        ):
             return False
     for x, y in zip(a.params, b.params, strict=True):
         if x.shape != y.shape or x.dtype != y.dtype:
@@ -202,13 +224,14 @@ def _same(a: Graph | Block, b: Graph | Block, partner: dict[Node, Node]) -> bool
         if len(x.inputs) != len(y.inputs):
             return False
         for i, j in zip(x.inputs, y.inputs, strict=True):
-            if partner[j] is not i:
+            # What is no node of the graph was kept from another call.
+            if partner.get(j) is not i:
                 return False
         partner[y] = x
         for p, q in zip(x.regions, y.regions, strict=True):
             if not _same(p, q, partner):
                 return False
-    return all(partner[j] is i for i, j in zip(a.outputs, b.outputs, strict=True))
+    return all(partner.get(j) is i for i, j in zip(a.outputs, b.outputs, strict=True))
 
 
 assert _graph
