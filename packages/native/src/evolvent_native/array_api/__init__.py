@@ -12,7 +12,7 @@ Examples
 >>> import evolvent_native.array_api as xp
 >>> x = xp.linspace(0, 1, 5)
 >>> xp.sum(x[x > 0.3] ** 2)
-Array(1.875)
+Array(1.8125)
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from ._array import Array, check_device, mapped, run
 
 __array_api_version__ = "2024.12"
 
-COMPILED = (
+COMPILED = (  # noqa: SIM905
     "arange empty empty_like eye full full_like linspace meshgrid ones ones_like tril triu zeros zeros_like astype "
     "abs acos acosh add asin asinh atan atan2 atanh bitwise_and bitwise_invert bitwise_left_shift bitwise_or "
     "bitwise_right_shift bitwise_xor ceil clip conj copysign cos cosh divide equal exp expm1 floor floor_divide "
@@ -131,7 +131,7 @@ for _name in OF_VALUES:
 
 from . import linalg  # noqa: E402  needs `compiled`
 
-__all__ = [  # noqa: PLE0604
+__all__ = [
     *COMPILED,
     *OF_DTYPES,
     *OF_VALUES,

@@ -195,7 +195,7 @@ def _known(other: Any) -> bool:
 
 
 def _operators(name: str) -> tuple[Any, Any, Any]:
-    """x + other, other + x and x += other, by the operators of recording arrays."""
+    """How x + other, other + x and x += other are run: by the operators of recording arrays."""
     plain, change = getattr(operator, f"__{name}__"), _in_place(getattr(operator, f"__i{name}__"))
 
     def forward(self: Array, other: Any, /) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .._functions import linalg as _recording
 from . import compiled
 
-__all__ = (
+__all__ = (  # noqa: SIM905
     "cholesky cross det diagonal inv matmul matrix_norm matrix_power matrix_transpose outer qr slogdet solve "
     "tensordot trace vecdot vector_norm"
 ).split()
