@@ -73,6 +73,7 @@ MODELS = {
     "solve": (
         lambda t, y, p: torch.linalg.solve(torch.eye(2, dtype=F64) + torch.outer(y, y), -y), tensor(1.0, 0.5), None,
     ),
+    "vector by matrix": (lambda t, y, p: torch.tanh(y @ p) @ p.T - y, tensor(1.0, 0.5), torch.ones(2, 3, dtype=F64)),
     "complex": (lambda t, y, p: 1j * p * y - 0.1 * y.conj(), torch.tensor([1.0 + 1j], dtype=torch.complex128), 2.0),
 }  # fmt: skip
 
@@ -177,6 +178,9 @@ def test_compiled_and_by_hand():
         eager = ev.solve(problem.replace(y0=start), "Tsit5", backend="torch", saveat="end", **TIGHT)
         torch.testing.assert_close(run(y0=start).y, eager.y, rtol=1e-7, atol=1e-7)
     assert run().stats.backend == "native"
+    rate = torch.tensor(10.0, dtype=F64, requires_grad=True)
+    last = run(params=MODELS["lorenz"][2] | {"s": rate}).y[-1, 0]
+    assert torch.autograd.grad(last, rate)[0].isfinite()
     integrator = ev.init(problem, "Tsit5", **TIGHT)
     integrator.advance_to(0.5)
     assert type(integrator.y) is torch.Tensor

@@ -112,7 +112,12 @@ class _Crossing:
         self.backend, self.programs = backend, programs
 
     def __call__(self, *operands: Any) -> Any:
-        return self.backend.shown(self.programs(*self.backend.enter(operands)), operands[0])
+        backend, inputs = self.backend, operands[0]
+        # Numbers that a compiled problem is given later may want derivatives.
+        why = backend.library.refusal([x for x in (inputs.y0, *inputs.params) if backend.library.owns(x)])
+        if why:
+            raise CannotStage(backend.home, why)
+        return backend.shown(self.programs(*backend.enter(operands)), inputs)
 
     def many(self, operands: Any, alike: Any, *rest: Any, **options: Any) -> Any:
         enter = self.backend.enter

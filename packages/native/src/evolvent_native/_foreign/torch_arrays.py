@@ -32,6 +32,8 @@ def refusal(leaves: list[Any]) -> str:
             return f"a tensor lies on {leaf.device} as {leaf.layout}"
         if leaf.dtype not in names_of_dtypes:
             return f"a tensor holds {leaf.dtype}"
+        if not leaf.numel():
+            return "a tensor is empty"
         if leaf.requires_grad and torch.is_grad_enabled():
             return "a tensor wants gradients"
     return ""

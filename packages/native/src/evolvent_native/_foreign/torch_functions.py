@@ -64,6 +64,8 @@ class Recording(TorchDispatchMode):
         function = _OPERATIONS.get(name)
         if function is None:
             if name.endswith("_") and name[:-1] in _OPERATIONS and not name.endswith("__"):
+                if torch.Tag.inplace_view in func.tags:
+                    return self._reshaped(func, name[:-1], args, kwargs)
                 return self._in_place(name[:-1], args, kwargs)
             with self:
                 found = func.decompose(*args, **kwargs)
@@ -90,6 +92,14 @@ class Recording(TorchDispatchMode):
             indexing.write_all(x, cast(_OPERATIONS[name](x, *others, **options), x.dtype))
 
         self._recorded(write, args, kwargs)
+        return target
+
+    def _reshaped(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        """Change the shape that a tensor has: torch itself does so to products (squeeze_)."""
+        target = args[0]
+        target.array = self._recorded(_OPERATIONS[name], args, kwargs)
+        with torch._C._DisableTorchDispatch():
+            func(*args, **kwargs)
         return target
 
     def _operand(self, x: Any) -> Any:
