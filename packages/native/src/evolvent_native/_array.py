@@ -438,12 +438,7 @@ def array(x: Any, like: np.dtype | None = None) -> Array:
 
         return from_objects(x)
     if isinstance(x, np.ndarray | np.generic):
-        if (
-            x.dtype.kind not in "biufc"
-            or x.dtype.itemsize > 16
-            or (x.dtype.kind == "f" and x.dtype.itemsize not in (4, 8))
-        ):
-            raise StagingError(f"an array of {x.dtype}: use bool, integers, float32, float64, complex64 or complex128")
+        require_known(x.dtype)
         return Array(_graph.constant(x))
     if isinstance(x, list | tuple):
         from ._functions import from_objects
@@ -452,6 +447,13 @@ def array(x: Any, like: np.dtype | None = None) -> Array:
     if type(x).__module__.split(".")[0] in _FOREIGN:
         return Array(_graph.constant(np.asarray(x)))
     raise TypeError(f"can't make an array of {x!r}")
+
+
+def require_known(dtype: np.dtype) -> None:
+    """Refuse what processors have no numbers of: texts, objects, float16, extended precision, foreign byte orders."""
+    kind, size = dtype.kind, dtype.itemsize
+    if kind not in "biufc" or size > 16 or (kind == "f" and size not in (4, 8)) or not dtype.isnative:
+        raise StagingError(f"an array of {dtype}: use bool, integers, float32, float64, complex64 or complex128")
 
 
 _SAMPLES = {"b": False, "i": 0, "u": 0, "f": 0.0, "c": 0j}

@@ -12,7 +12,7 @@ import numpy as np
 import optree
 
 from . import _graph
-from ._array import Array, array, cast
+from ._array import Array, array, cast, require_known
 from ._errors import StagingError, users_line
 from ._graph import Block, Graph, Node, literals_seen, make_many, record_in
 from ._inline import inline
@@ -55,6 +55,7 @@ def parameter(block: Block, leaf: Any) -> Array:
     else:
         known = np.asarray(leaf)
         shape, dtype = known.shape, known.dtype
+        require_known(dtype)
     result = Array(block.param(shape, dtype), weak)
     result.writable = False
     return result
