@@ -18,7 +18,7 @@ from ._graph import Block, Graph, Node, literals_seen, make_many, record_in
 from ._inline import inline
 
 NAMESPACE = "evolvent"
-INLINED = 120  # entries computed by a function that is written out wherever it is called
+INLINED = 60  # entries computed by a function that is written out wherever it is called
 
 
 class Rows(np.ndarray):

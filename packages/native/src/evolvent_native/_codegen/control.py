@@ -9,6 +9,7 @@ from .. import _kernels
 from .._builder import llvm_type
 from .._graph import Block, Graph, Node
 from . import loops
+from .lanes import Lanes, vector_type
 from .loops import write_any
 
 
@@ -60,13 +61,14 @@ class Phis:
 
     def __init__(self, e: Any, node: Node):
         self.e, self.node, self.f = e, node, e.function
-        self.type = llvm_type(node.dtype)
-        width = 2 if node.dtype.kind == "c" else 1
-        self.names = [tuple(self.f.fresh("p") for _ in range(width)) for _ in range(node.size)]
-        self.places = [[self.f.reserve() for _ in range(width)] for _ in range(node.size)]
+        self.wide = e.is_wide(node)
+        self.type = vector_type(node) if self.wide else llvm_type(node.dtype)
+        count, width = 1 if self.wide else node.size, 2 if node.dtype.kind == "c" else 1
+        self.names = [tuple(self.f.fresh("p") for _ in range(width)) for _ in range(count)]
+        self.places = [[self.f.reserve() for _ in range(width)] for _ in range(count)]
         self.ways: list[tuple[str, list[Any]]] = []
 
-    def come(self, label: str, values: list[Any]) -> None:
+    def come(self, label: str, values: Any) -> None:
         """Say what the values are for those who come from `label`."""
         self.ways.append((label, values))
 
@@ -78,7 +80,9 @@ class Phis:
         return self.values
 
     @property
-    def values(self) -> list[Any]:
+    def values(self) -> Any:
+        if self.wide:
+            return Lanes(self.e, self.names[0][0], self.node)
         return [names if len(names) > 1 else names[0] for names in self.names]
 
 
@@ -112,12 +116,13 @@ def _while(e: Any, node: Node) -> None:
             homes[i] = e.bytes(x.size * x.dtype.itemsize)
             write_any(e, x, homes[i])
     _bring(e, node)
+    incoming = {i: e.way(node.inputs[i]) for i in changing if i not in homes}
     before, head, inside, done = f.label, f.new_label("while"), f.new_label("body"), f.new_label("end")
     f.branch(head)
     f.begin(head)
     phis = {i: Phis(e, body.params[i]) for i in changing if i not in homes}
     for i, phi in phis.items():
-        phi.come(before, first[i])
+        phi.come(before, incoming[i])
     with e.scope():
         for block in (condition, body):
             for i in carried:
@@ -132,7 +137,7 @@ def _while(e: Any, node: Node) -> None:
         f.begin(inside)
         with e.scope():
             e.effects(body)
-            values = {i: e.scalars(body.outputs[i]) for i in phis}
+            values = {i: e.way(body.outputs[i]) for i in phis}
             _assign(e, {homes[i]: body.outputs[i] for i in changing if i in homes})
         for i, phi in phis.items():
             phi.come(f.label, values[i])
@@ -348,7 +353,7 @@ def _cond(e: Any, node: Node) -> None:
         f.begin(label)
         with e.scope():
             e.effects(region)
-            values = {i: e.scalars(region.outputs[i]) for i in small}
+            values = {i: e.way(region.outputs[i]) for i in small}
             for i, room in rooms.items():
                 write_any(e, region.outputs[i], room)
         ways.append((f.label, values))

@@ -15,7 +15,9 @@ import numpy as np
 from .._builder import Function, Module, literal, llvm_type, memory_type
 from .._graph import ELEMENTWISE, INT, REDUCTIONS, Block, Node
 from .._scalar_code import apply
+from . import lanes
 from .indices import Flat, Place, number, row_major, source_place, unravel
+from .lanes import is_wide
 from .liveness import Liveness
 
 SMALL = 32  # entries that live in registers
@@ -89,6 +91,14 @@ class Emitter:
         self.keep(("memory", node), pointer)
 
     # ------------------------------------------------------------ small arrays
+    def is_wide(self, node: Node) -> bool:
+        """Whether a small node is one vector rather than as many registers."""
+        return is_wide(node, SMALL)
+
+    def way(self, node: Node) -> Any:
+        """The registers of a small node that go to where ways of the program meet."""
+        return [lanes.vector(self, node)] if self.is_wide(node) else self.scalars(node)
+
     def scalar(self, node: Node) -> Any:
         return self.scalars(node)[0]
 
@@ -143,10 +153,12 @@ class Emitter:
         op, f = node.op, self.function
         pointer = self.find(("memory", node))
         if pointer is not None:
-            return [f.load(node.dtype, pointer, i) for i in range(node.size)]
+            return self._loaded(node, pointer)
         if op == "constant":
             return [literal(x, node.dtype) for x in node.value.reshape(-1)]
         if op in ELEMENTWISE:
+            if self.is_wide(node) and (found := lanes.elementwise(self, node)) is not None:
+                return found
             kinds = [x.dtype for x in node.inputs]
             return [
                 apply(f, op, node.dtype, list(values), kinds)
@@ -169,8 +181,7 @@ class Emitter:
             found = self.find(("scalars", node))
             if found is not None:
                 return found
-            pointer = self.find(("memory", node))
-            return [f.load(node.dtype, pointer, i) for i in range(node.size)]
+            return self._loaded(node, self.find(("memory", node)))
         if op in REDUCTIONS and node.inputs[0].size <= SMALL:
             return self._small_reduction(node)
         if op == "scatter" and node.inputs[0].size <= SMALL and self._known_places(node) is not None:
@@ -185,7 +196,13 @@ class Emitter:
         else:
             pointer = f.alloca(memory_type(node.dtype), node.size * (2 if node.dtype.kind == "c" else 1))
             self.write(node, pointer)
-        return [f.load(node.dtype, pointer, i) for i in range(node.size)]
+        return self._loaded(node, pointer)
+
+    def _loaded(self, node: Node, pointer: str) -> Any:
+        """The registers of a small node that is in memory."""
+        if self.is_wide(node):
+            return lanes.load(self, node, pointer)
+        return [self.function.load(node.dtype, pointer, i) for i in range(node.size)]
 
     def _view(self, node: Node) -> list[Any]:
         (x,) = node.inputs
@@ -195,6 +212,8 @@ class Emitter:
             places = np.arange(x.size).reshape(x.shape)
             order = np.asarray(evaluate(node.op, node.attrs, [places], node.shape, INT)).reshape(-1)
             values = self.scalars(x)
+            if node.op == "reshape":
+                return values
             return [values[i] for i in order.tolist()]
         return [self._element(node, unravel(i, node.shape)) for i in range(node.size)]
 
@@ -204,6 +223,9 @@ class Emitter:
 
     def _small_reduction(self, node: Node) -> list[Any]:
         (x,), (axes,) = node.inputs, node.attrs
+        entries = self.scalars(x)
+        if isinstance(entries, lanes.Lanes) and node.op == "sum" and node.size == 1 and node.dtype == x.dtype:
+            return [lanes.total(self, node, entries)]
         places = np.moveaxis(np.arange(x.size).reshape(x.shape), axes, range(len(axes)))
         places = places.reshape(-1, node.size) if node.size else places.reshape(x.size, 0)
         values, how = self.scalars(x), _STEP[node.op]
@@ -259,22 +281,27 @@ class Emitter:
 
     # ------------------------------------------------------------ sums that fuse
     def _combined(self, node: Node) -> list[Any]:
+        if self.is_wide(node):
+            y, dt, factors, ks = self._terms(node)
+            return lanes.combination(self, node, y, None if dt is None else self.scalar(dt), factors, ks)
         return [self._combination(node, lambda x, i=i: self.scalars(x)[i]) for i in range(node.size)]
 
-    def _combination(self, node: Node, entry: Callable[[Node], Any]) -> Any:
-        """``y + dt * sum(w[i] * k[i])``, where products and sums may fuse."""
+    def _terms(self, node: Node) -> tuple[Node | None, Node | None, list[str], list[Node]]:
+        """What a weighted sum is made of: y, dt, the weights' registers, the arrays."""
         has_y, has_dt, weights = node.attrs
-        kind = node.dtype
         rest = list(node.inputs)
         y = rest.pop(0) if has_y else None
         dt = rest.pop(0) if has_dt else None
         count = len(rest) if weights is not None else len(rest) // 2
-        ks = rest[:count]
-        factors = (
-            [literal(w, kind if kind.kind == "f" else np.dtype(f"f{kind.itemsize // 2}")) for w in weights]
-            if weights is not None
-            else [self.scalar(w) for w in rest[count:]]
-        )
+        real = node.dtype if node.dtype.kind == "f" else np.dtype(f"f{node.dtype.itemsize // 2}")
+        if weights is not None:
+            return y, dt, [literal(w, real) for w in weights], rest
+        return y, dt, [self.scalar(w) for w in rest[count:]], rest[:count]
+
+    def _combination(self, node: Node, entry: Callable[[Node], Any]) -> Any:
+        """``y + dt * sum(w[i] * k[i])``, where products and sums may fuse."""
+        y, dt, factors, ks = self._terms(node)
+        kind = node.dtype
         total: Any = None
         for k, factor in zip(ks, factors, strict=True):
             total = self._add_scaled(total, factor, entry(k), kind)
@@ -457,8 +484,7 @@ class Emitter:
         if node.size <= SMALL:
             values = self.scalars(node)
             pointer = f.alloca(memory_type(node.dtype), node.size * (2 if node.dtype.kind == "c" else 1))
-            for i, value in enumerate(values):
-                f.store(node.dtype, value, pointer, i)
+            self.store_all(node, values, pointer)
             return pointer
         pointer = self.room(node)
         self.write(node, pointer)
@@ -467,6 +493,14 @@ class Emitter:
     def whole(self, pointer: str) -> str:
         """The address of the array that an address lies in."""
         return self.parts.get(pointer, pointer)
+
+    def store_all(self, node: Node, values: Any, pointer: str) -> None:
+        """Write the registers of a small node to memory."""
+        if isinstance(values, lanes.Lanes):
+            lanes.store(self, values, node, pointer)
+            return
+        for i, value in enumerate(values):
+            self.function.store(node.dtype, value, pointer, i)
 
     def room(self, node: Node) -> str:
         """New memory for a node's entries."""

@@ -372,10 +372,12 @@ class _Whole:
 
 # ---------------------------------------------------------------- writes to places
 def _scatter(e: Any, node: Node, pointer: str) -> None:
+    from .emitter import SMALL
+
     x, i, v = node.inputs
     f, kind = e.function, node.dtype
     places = i.value.reshape(-1) if i.op == "constant" else None
-    values = None if v.size > 32 else e.scalars(v)
+    values = None if v.size > SMALL else e.scalars(v)
     target_places = e.memory(i) if places is None else None
     source_values = e.memory(v) if values is None else None
     _start_from(e, x, pointer)
@@ -422,13 +424,14 @@ def _start_from(e: Any, x: Node, pointer: str) -> None:
 
 def write_any(e: Any, node: Node, pointer: str) -> None:
     """Write a node to memory of somebody else's, whatever is known of it."""
+    from .emitter import SMALL
+
     known = e.find(("memory", node))
     if known is not None:
         if known != pointer:
             e.copy(node.dtype, node.size, known, pointer)
-    elif node.size <= 32:
-        for i, value in enumerate(e.scalars(node)):
-            e.function.store(node.dtype, value, pointer, i)
+    elif node.size <= SMALL:
+        e.store_all(node, e.scalars(node), pointer)
     elif node.op in ("data", "constant", "result") or (node.op == "reshape"):
         source = e.memory(node)
         e.copy(node.dtype, node.size, source, pointer)
