@@ -62,7 +62,7 @@ def _by_address(address: int, owner: Any, t: Any, states: list[Any], params: Arr
     cell.owner = owner
     graph = current().root
     assert isinstance(graph, Graph)
-    graph.data.append(np.frombuffer(cell, np.uint64))
+    graph.data.append(np.frombuffer(memoryview(cell), np.uint64))
     inputs = (cast(array(t), REAL), *map(_packed, states), params)
     size = sum(x.size for x in leaves)
     attrs = (len(states), len(graph.data) - 1)
