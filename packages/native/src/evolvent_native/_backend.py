@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ._namespace import namespace
 from ._program import Programs
 from ._staging import NAMESPACE, UNSTEADY, Rows, stage_function, unsteady
 
+FIRST_LOOK = 1_000_000  # entries that steps compute before the host first looks at the clock and the keyboard
 ROWS_MEMORY = 1 << 22  # bytes of a record that grows before it is emptied
 
 
@@ -34,12 +36,13 @@ class NativeBackend(NumpyBackend):
     unbounded = False
     sweeps = False
     threads = True  # ensembles run as compiled solves on all cores
-    slice = 20_000  # steps before the first look at the clock and the keyboard
 
     def __init__(self, leaves: Any = (), *, forced: bool = False):
         super().__init__()
         self.xp = namespace
         self.forced = forced
+        # Steps before the first look at the clock and the keyboard.
+        self.slice = max(8, min(20_000, FIRST_LOOK // max(1, sum(prod(leaf.shape) for leaf in leaves))))
 
     @property
     def label(self) -> str:
