@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,8 +24,7 @@ pytest.importorskip("llvmlite")
 
 WHY_NO_GPU = ""
 try:
-    import cupy
-
+    cupy = import_module("cupy")
     if not cupy.cuda.runtime.getDeviceCount():
         WHY_NO_GPU = "cupy: no CUDA device"
 except ImportError:
@@ -109,9 +109,9 @@ def assembled(ptx, folder):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     about = done.stderr[done.stderr.index("'evolvent_many'") :]
-    frame = re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", about)
-    stack, stores, loads = map(int, frame.groups())
-    return int(re.search(r"Used (\d+) registers", about)[1]), stack, stores + loads
+    stack, *spilled = map(int, re.findall(r"(\d+) bytes (?:stack frame|spill)", about)[:3])
+    (registers,) = re.findall(r"Used (\d+) registers", about)
+    return int(registers), stack, sum(spilled)
 
 
 # ---------------------------------------------------------------- assembling

@@ -89,7 +89,7 @@ def run(
         With an axis of trajectories in front; numbers are NumPy's, arrays are the memory's.
     """
     one, leaves = flatten(alike)[0], flatten(operands)[0]
-    varies = [np.shape(x) != np.shape(y) for x, y in zip(leaves, one, strict=True)]
+    varies = [_shape(x) != _shape(y) for x, y in zip(leaves, one, strict=True)]
     laid = Laid(kernel.layout, leaves, varies, data, count, memory)
     first, strides = (memory.ready(row, row.dtype) for row in laid.table)
     size = max(64, -(-kernel.workspace // 64) * 64)
@@ -101,6 +101,10 @@ def run(
     return laid.results()
 
 
+def _shape(x: Any) -> tuple[int, ...]:
+    return x.shape if hasattr(x, "shape") else np.shape(x)
+
+
 def run_on_device(programs: Programs, operands: Any, alike: Any, count: int) -> Any:
     """Run a program for `count` trajectories on CuPy's current device; arrays may be on it or NumPy's.
 
@@ -108,7 +112,9 @@ def run_on_device(programs: Programs, operands: Any, alike: Any, count: int) -> 
     """
     import cupy
 
-    kernel = kernel_of(programs, alike)
+    memory = _DeviceMemory(cupy)
+    one, structure = flatten(alike)
+    kernel = kernel_for(programs, [Kind(memory.on_host(x)) for x in one], structure)
     ptx = kernel.ptx(f"sm_{cupy.cuda.Device().compute_capability}")
     missing = external(ptx)
     if missing:
@@ -122,7 +128,7 @@ def run_on_device(programs: Programs, operands: Any, alike: Any, count: int) -> 
         grid = (-(-threads // BLOCK),)
         function(grid, (BLOCK,), (first, strides, np.int64(low), np.int64(high), workspace, np.int64(size)))
 
-    return run(kernel, operands, alike, programs.data, count, _DeviceMemory(cupy), launch)
+    return run(kernel, operands, alike, programs.data, count, memory, launch)
 
 
 def _loaded(ptx: str) -> Any:
@@ -144,7 +150,10 @@ class _DeviceMemory:
     """Arrays that a GPU reads: CuPy's."""
 
     def __init__(self, cupy: Any):
-        self.cupy, self.zeros = cupy, cupy.zeros
+        self.cupy = cupy
+
+    def zeros(self, shape: Any, dtype: Any) -> Any:
+        return self.cupy.zeros(shape, dtype)
 
     def ready(self, x: Any, dtype: np.dtype) -> Any:
         return self.cupy.ascontiguousarray(self.cupy.asarray(x, dtype))
@@ -153,4 +162,4 @@ class _DeviceMemory:
         return x.data.ptr
 
     def on_host(self, x: Any) -> Any:
-        return self.cupy.asnumpy(x) if isinstance(x, self.cupy.ndarray) else x
+        return self.cupy.asnumpy(x) if hasattr(x, "__cuda_array_interface__") else x

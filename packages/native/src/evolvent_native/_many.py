@@ -38,7 +38,7 @@ def run_many(
     stopped
         Why not all of them: what `watch` returned.
     """
-    laid = Laid(program, leaves, varies, data, count)
+    laid = Laid(program, leaves, varies, data, count, HostMemory())
     finished, stopped = _in_threads(program, laid.table, count, watch, threads or cores())
     return laid.results(), finished, stopped
 
@@ -69,11 +69,8 @@ class Laid:
         The addresses of the first trajectory's table, and how far from it the next one's are.
     """
 
-    def __init__(
-        self, program: Any, leaves: list[Any], varies: list[bool], data: list[Any], count: int, memory: Any = None
-    ):
-        self.program, self.memory = program, memory or HostMemory()
-        m = self.memory
+    def __init__(self, program: Any, leaves: list[Any], varies: list[bool], data: list[Any], count: int, memory: Any):
+        self.program, self.memory, m = program, memory, memory
         numbers = {i: m.on_host(leaves[i]) for i in program.number_places}
         coming, stride = _scalars(program, numbers, varies, count)
         coming = m.ready(coming, coming.dtype)
