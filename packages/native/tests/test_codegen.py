@@ -224,6 +224,7 @@ BODIES = {
     "reduced": lambda x, a, b, c: (a + 0.1 * x.sum(b), 0.5 * b, c - 0.01 * x.max(a)),
     "short parts": lambda x, a, b, c: (x.concat([b[:3], a[3:]]), 0.9 * b + a[1], x.concat([c[-1:], a[:-1]])),
     "one twice": lambda x, a, b, c: (x.roll(b, 1), 0.9 * b, x.roll(b, 1)),
+    "all of all": lambda x, a, b, c: (x.roll(b, 1) + c, x.roll(c, 1) - a, 0.5 * x.roll(a, 1) + b),
     "unchanged": lambda x, a, b, c: (a, a + 0.1 * b, a),
     "chosen": lambda x, a, b, c: (x.where(a[0] < b[0], b, a), x.where(a[0] < b[0], a, b), c),
     "gathered": lambda x, a, b, c: (x.take(b, x.asarray(np.arange(len(a))[::-1])), 0.9 * a, x.cumulative_sum(a) * 0.1),
@@ -238,6 +239,24 @@ def test_carried_arrays_change_places(body, turns, size):
     recorded, plain = loop(turns, BODIES[body])
     values = np.random.default_rng(0).normal(size=(3, size))
     agrees(recorded, *values, plain=plain, rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [4, 40])
+def test_what_nobody_needs_is_carried(size):
+    """A loop in a loop may carry what nobody needs, made by a branch that is not computed."""
+
+    def function(y):
+        made = 2 * _recording.cond(y[0] > 0, lambda y: y + 1, lambda y: y - 1, y)
+
+        def body(c):
+            inner = _recording.while_loop(
+                lambda d: d[0] < 2, lambda d: (d[0] + 1, 0.5 * d[1], d[2] + 1), (0, c[1], made)
+            )
+            return c[0] + 1, inner[1]
+
+        return _recording.while_loop(lambda c: c[0] < 3, body, (0, y))[1]
+
+    agrees(function, np.arange(size) + 1.0, plain=lambda y: y / 64)
 
 
 def test_branches_return_one_another():
