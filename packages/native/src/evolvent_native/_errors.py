@@ -90,8 +90,8 @@ _LIBRARY = (
 _LIBRARIES = {
     "numba": "compiled what is called there, which takes known numbers only: give that function as f itself, or leave "
     "njit out",
-    "jax": "can't be called on NumPy arrays' recordings: write NumPy's functions, or make y0 an array of JAX",
-    "torch": "can't be called on NumPy arrays' recordings: write NumPy's functions, or make y0 a tensor",
+    "jax": "takes no values of other libraries, nor before the code runs: write functions of y's own library",
+    "torch": "takes no values of other libraries, nor before the code runs: write functions of y's own library",
     "random": "can't be recorded: " + _RANDOM,
 }
 
