@@ -307,3 +307,16 @@ def test_bad_ensembles(changes, message):
     member = ev.ODEProblem(growth, [0.1, 0.0], (0.0, 2.0), params={"rate": 1.0})
     with pytest.raises(ev.InputError, match=message):
         ev.solve(ev.EnsembleProblem(member, **changes), "Tsit5")
+
+
+def test_trajectories_share_parameters_that_are_arrays():
+    """A matrix among parameters that do not vary is the same for every trajectory, whatever its shape."""
+    matrix = np.array([[-1.0, 0.2], [0.1, -2.0]])
+    problem = ev.ODEProblem(lambda t, y, p: p[0] @ y * p[1], np.ones(2), (0.0, 1.0), (matrix, 1.0))
+    for count in (2, 3):
+        starts = np.linspace(0.0, 1.0, 2 * count).reshape(count, 2)
+        ensemble = ev.EnsembleProblem(problem, y0=starts)
+        found = ev.solve(ensemble, "Tsit5", saveat=[1.0], backend="eager").y
+        for start, y in zip(starts, found, strict=True):
+            alone = ev.solve(problem.replace(y0=start), "Tsit5", saveat=[1.0], backend="eager").y
+            assert np.allclose(y, alone, rtol=1e-7, atol=1e-12)
