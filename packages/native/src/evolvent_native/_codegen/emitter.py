@@ -93,7 +93,8 @@ class Emitter:
     # ------------------------------------------------------------ small arrays
     def is_wide(self, node: Node) -> bool:
         """Whether a small node is one vector rather than as many registers."""
-        return is_wide(node, SMALL)
+        # GPUs have no vector instructions.
+        return self.module.target == "host" and is_wide(node, SMALL)
 
     def way(self, node: Node) -> Any:
         """The registers of a small node that go to where ways of the program meet."""

@@ -86,7 +86,8 @@ def _callee(module: Module, graph: Graph, name: str) -> tuple[str, int]:
         parameters.append((llvm_type(x.dtype) if by_value else "ptr noalias", f"%x{i}"))
     parameters += [("ptr noalias", f"%y{i}") for i in range(len(graph.outputs))]
     parameters += [("ptr", "%data"), ("ptr noalias", "%work")]
-    f = Function(module, name, parameters, attributes="noinline")
+    # On GPUs a call costs more than its code: registers go to memory and back, and so does what is passed.
+    f = Function(module, name, parameters, attributes="noinline" if module.target == "host" else "")
     e = Unit(f, graph, "%data", "%work")
     for i, x in enumerate(graph.params):
         if x.shape == () and x.dtype.kind != "c":
