@@ -106,8 +106,9 @@ def test_lanes_select_and_loop_each_on_their_own():
     assert rows.lane(1) == [0.0, 10.0, 20.0]
 
 
-def test_which_backend_runs_what():
-    """The arrays decide; a name forces."""
+def test_which_backend_runs_what(monkeypatch):
+    """The arrays decide, where nothing is compiled; a name forces."""
+    monkeypatch.setenv("EVOLVENT_NATIVE", "off")
     torch = pytest.importorskip("torch")
     assert ev.choose_backend(None, [1.0]).name == "eager"
     assert ev.choose_backend(None, np.ones(1)).name == "eager"

@@ -40,7 +40,7 @@ def choose_backend(name: str | None, *trees: Any) -> Any:
     leaves = [leaf for tree in trees if tree is not None for leaf in flatten(tree)[0] if is_array(leaf)]
     _check_one_library(leaves)
     if name is None and all(type(leaf) is np.ndarray for leaf in leaves):
-        offers = [f for f in factories() if getattr(f, "claims_numpy", False)] if leaves else []
+        offers = [f for f in factories() if getattr(f, "claims_numpy", False)]
         from ._eager import EagerFactory
 
         return (offers[0] if offers else EagerFactory()).make(leaves)

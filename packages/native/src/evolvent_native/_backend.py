@@ -235,9 +235,9 @@ class NativeBackend(NumpyBackend):
         except InputError:
             raise
         except Exception as error:
-            raise self._refused(name, where_raised(error), reason(error)) from error
+            raise self.refused(name, where_raised(error), reason(error)) from error
         if not first.computes_as(second):
-            raise self._refused(name, unsteady(lambda: self.stage(function, examples)), UNSTEADY)
+            raise self.refused(name, unsteady(lambda: self.stage(function, examples)), UNSTEADY)
         return first
 
     stages_twice = True  # to see whether a function draws numbers
@@ -249,7 +249,7 @@ class NativeBackend(NumpyBackend):
         """The backend that runs what can't be staged."""
         return NumpyBackend()
 
-    def _refused(self, name: str, where: str, why: str) -> Exception:
+    def refused(self, name: str, where: str, why: str) -> Exception:
         """What starts the solve again on the eager backend, or ends it where that is not wanted."""
         reason = f"{name} can't be staged" + (f" ({where})" if where else "") + f": {why}"
         if self.forced:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from evolvent import InputError
 
 from . import _cache
 from ._array import Array
@@ -230,10 +231,17 @@ class Programs:
                 return program
         program = _from_disk(key) if on_disk else None
         if program is None:
-            code, about = compile_program(self.entry, self.staged, coming, structure)
+            try:
+                code, about = compile_program(self.entry, self.staged, coming, structure)
+                program = Program(code, about)
+            except (InputError, MemoryError):
+                raise
+            except Exception as error:
+                if self.backend is None:
+                    raise
+                raise self.backend.refused("the solve", "", f"{type(error).__name__}: {error}") from error
             if on_disk:
                 _cache.store(key, code, {"about": base64.b64encode(pickle.dumps(about)).decode()})
-            program = Program(code, about)
         with _lock:
             _programs[key] = program
             if len(_programs) > KEPT:
