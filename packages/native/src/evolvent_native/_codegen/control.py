@@ -10,7 +10,8 @@ from .._builder import llvm_type
 from .._graph import Block, Graph, Node
 from . import loops
 from .lanes import Lanes, vector_type
-from .loops import write_any
+from .loops import write_any, write_for_good
+from .slots import Slots
 
 
 def emit(e: Any, node: Node) -> None:
@@ -101,28 +102,37 @@ def _while(e: Any, node: Node) -> None:
     condition, body = node.regions
     results = results_of(node)
     carried = [i for i in range(len(node.inputs)) if e.live.carries(node, i)]
-    changing = [i for i in carried if body.outputs[i] is not body.params[i]]
+    around = e.find(("lender", node))
+    if around is not None and not around.lends():
+        around = None
+    slots = Slots(e, node) if around is None else around.inner[node]
+    slots.reserve(around)
     homes: dict[int, str] = {}
     first: dict[int, list[Any]] = {}
     for i in carried:
         x = node.inputs[i]
-        if i not in changing:
-            first[i] = e.scalars(x) if is_small(x) else []
-            if not is_small(x):
-                homes[i] = e.memory(x)
-        elif is_small(x):
+        if is_small(x):
             first[i] = e.scalars(x)
-        else:
-            homes[i] = e.bytes(x.size * x.dtype.itemsize)
-            write_any(e, x, homes[i])
+        elif i not in slots.which:
+            homes[i] = e.memory(x)
+            for block in node.regions:
+                e.set_memory(block.params[i], homes[i])
+        elif i not in slots.borrowed:
+            write_any(e, x, slots.first[i])
     _bring(e, node)
-    incoming = {i: e.way(node.inputs[i]) for i in changing if i not in homes}
+    moving = [i for i in first if body.outputs[i] is not body.params[i]]
+    incoming = {i: e.way(node.inputs[i]) for i in moving}
+    # What the loop starts from is in its own memory by now.
+    e.keep(("begun", node), True)
+    e.memory_plan.collect()
     before, head, inside, done = f.label, f.new_label("while"), f.new_label("body"), f.new_label("end")
     f.branch(head)
     f.begin(head)
-    phis = {i: Phis(e, body.params[i]) for i in changing if i not in homes}
+    phis = {i: Phis(e, body.params[i]) for i in moving}
     for i, phi in phis.items():
         phi.come(before, incoming[i])
+    slots.begin()
+    homes.update((i, slots.pointers[i]) for i in slots.which)
     with e.scope():
         for block in (condition, body):
             for i in carried:
@@ -133,23 +143,27 @@ def _while(e: Any, node: Node) -> None:
         e.effects(condition)
         with e.scope():
             f.branch_if(e.scalar(condition.outputs[0]), inside, done)
-            leaving = f.label
         f.begin(inside)
         with e.scope():
+            slots.place()
             e.effects(body)
             values = {i: e.way(body.outputs[i]) for i in phis}
-            _assign(e, {homes[i]: body.outputs[i] for i in changing if i in homes})
+            following = slots.exchange()
         for i, phi in phis.items():
             phi.come(f.label, values[i])
             phi.close()
+        slots.close(before, f.label, following)
         f.branch(head)
     f.begin(done)
-    assert leaving
     for i, result in results.items():
         if i in homes:
             e.set_memory(result, homes[i])
         elif i in carried:
             e.set_scalars(result, phis[i].values if i in phis else first[i])
+    if around is None:
+        slots.give_back()
+    else:
+        around.returned(slots)
 
 
 def _bring(e: Any, node: Node) -> None:
@@ -190,108 +204,6 @@ def _outer_uses(e: Any, block: Block, inner: set[Block], seen: set[Node]) -> Non
     for x in block.outputs:
         if x in e.live.live and x.block not in inner:
             seen.add(x)
-
-
-def _assign(e: Any, targets: dict[str, Node]) -> None:
-    """Write new values over old ones, none before its last reader."""
-    pending = {}
-    for home, node in targets.items():
-        if e.find(("memory", node)) == home:
-            continue
-        pending[home] = node
-    homes = set(targets)
-    for node in pending.values():
-        _settle(e, node)
-    while pending:
-        for home, node in pending.items():
-            readers = [other for other, x in pending.items() if other != home and home in _reads(e, x, homes)]
-            if not readers and _in_step(e, node, home):
-                _overwrite(e, node, home)
-                del pending[home]
-                break
-        else:
-            # Everything left is read by something else, or by itself out of order: keep one value apart.
-            home, node = next((home, node) for home, node in pending.items() if _reads(e, node, homes))
-            apart = e.bytes(node.size * node.dtype.itemsize)
-            write_any(e, node, apart)
-            e.set_memory(node, apart)
-
-
-def _settle(e: Any, node: Node) -> None:
-    """Bring what an expression is made of, and is no expression itself, to registers and memory."""
-    from .emitter import FUSED
-
-    stack, seen = [node], set()
-    while stack:
-        at = stack.pop()
-        if at in seen or at.shape is None or e.find(("memory", at)) is not None:
-            continue
-        seen.add(at)
-        if is_small(at):
-            # A sum, say, or a short slice of what is about to be written over.
-            e.scalars(at)
-        elif at.op in FUSED or at.op == "combine":
-            stack.extend(at.inputs)
-        else:
-            e.memory(at)
-
-
-def _reads(e: Any, node: Node, homes: set[str]) -> set[str]:
-    """Which of the homes an expression that is not in memory yet reads."""
-    found: set[str] = set()
-    stack, seen = [node], set()
-    while stack:
-        at = stack.pop()
-        if at in seen or at.shape is None or is_small(at):
-            continue
-        seen.add(at)
-        memory = e.find(("memory", at))
-        if memory is None:
-            stack.extend(at.inputs)
-        elif (whole := e.whole(memory)) in homes:
-            found.add(whole)
-    return found
-
-
-def _in_step(e: Any, node: Node, home: str) -> bool:
-    """Whether an expression reads the home that it goes to only at the entry that it writes."""
-    if home not in _reads(e, node, {home}) or e.find(("memory", node)) is not None:
-        return True
-    from .._graph import ELEMENTWISE
-
-    stack, seen = [node], set()
-    while stack:
-        at = stack.pop()
-        if at in seen or is_small(at) or e.find(("memory", at)) is not None:
-            continue
-        seen.add(at)
-        if at.op not in ELEMENTWISE and at.op != "combine" and home in _reads(e, at, {home}):
-            return False
-        stack.extend(at.inputs)
-    return True
-
-
-def _overwrite(e: Any, node: Node, home: str) -> None:
-    """Write a value to its home; where it is a choice between two arrays, copy no more than is chosen."""
-    f = e.function
-    if node.op == "where" and e.find(("memory", node)) is None:
-        pred, yes, no = node.inputs
-        scalar = _one_truth(pred)
-        if scalar is not None and all(e.find(("memory", x)) is not None for x in (yes, no)):
-            condition = e.scalar(scalar)
-            for x, holds in ((yes, True), (no, False)):
-                if e.find(("memory", x)) != home:
-                    test = condition if holds else f.emit(f"xor i1 {condition}, true")
-                    with f.when(test):
-                        e.copy(x.dtype, x.size, e.memory(x), home)
-            return
-    write_any(e, node, home)
-
-
-def _one_truth(pred: Node) -> Node | None:
-    while pred.op in ("broadcast", "reshape") and pred.size != 1:
-        pred = pred.inputs[0]
-    return pred if pred.size == 1 else None
 
 
 # ---------------------------------------------------------------- cond
@@ -338,7 +250,7 @@ def _cond(e: Any, node: Node) -> None:
     results = {i: x for i, x in results_of(node).items() if x in e.live.live}
     yes, no = node.regions
     same = {i for i in results if yes.outputs[i] is no.outputs[i]}
-    rooms = {i: e.bytes(x.size * x.dtype.itemsize) for i, x in results.items() if i not in same and not is_small(x)}
+    rooms = {i: e.room(x) for i, x in results.items() if i not in same and not is_small(x)}
     small = [i for i, x in results.items() if i not in same and is_small(x)]
     for i in same:
         # Both ways give what was there before.
@@ -388,7 +300,7 @@ def _call(e: Any, node: Node) -> None:
     results = results_of(node)
     pointers = []
     for i, out in enumerate(graph.outputs):
-        pointers.append(e.room(results.get(i, out)))
+        pointers.append(e.room(results[i]) if i in results else e.bytes(out.size * out.dtype.itemsize))
         arguments.append(f"ptr {pointers[-1]}")
     arguments.append(f"ptr {e.data_table(offset)}")
     with e.scope():
@@ -439,7 +351,7 @@ def _put(e: Any, node: Node) -> None:
     with f.when(test), e.scope():
         start = f.emit(f"mul nsw i64 {at}, {value.size}")
         base = f.at("i8", e.buffer(buffer), f.emit(f"mul nsw i64 {start}, {value.dtype.itemsize}"))
-        write_any(e, value, base)
+        write_for_good(e, value, base)
 
 
 assert Graph

@@ -19,6 +19,7 @@ from . import lanes
 from .indices import Flat, Place, number, row_major, source_place, unravel
 from .lanes import is_wide
 from .liveness import Liveness
+from .memory import Piece, Workspace
 
 SMALL = 32  # entries that live in registers
 DEEPEST = 48  # operations in one expression: longer ones are computed in parts
@@ -26,20 +27,6 @@ UNROLLED_PRODUCT = 128  # multiplications of a matrix product that is written ou
 
 VIEWS = frozenset({"broadcast", "reshape", "permute", "slice"})
 FUSED = ELEMENTWISE | VIEWS | {"concat", "update", "gather", "iota", "constant"}
-
-
-class Memory:
-    """Where arrays are kept while a function runs: a stack of regions whose space is used again."""
-
-    def __init__(self):
-        self.top = 0
-        self.most = 0
-
-    def take(self, size: int) -> int:
-        offset = self.top
-        self.top += -(-size // 64) * 64
-        self.most = max(self.most, self.top)
-        return offset
 
 
 class Emitter:
@@ -58,7 +45,8 @@ class Emitter:
         self.module: Module = function.module
         self.data, self.workspace = data, workspace
         self.live = Liveness(block)
-        self.memory_plan = Memory()
+        self.memory_plan = Workspace(self)
+        self.pieces: dict[str, Piece] = {}
         self.known: list[dict[Any, Any]] = [{}]
         self.parts: dict[str, str] = {}
         self.outside: dict[tuple[Block, ...], list[Node]] = {}
@@ -79,9 +67,9 @@ class Emitter:
     def scope(self):
         """A part of the function whose registers are not known behind it."""
         self.known.append({})
-        top = self.memory_plan.top
+        self.memory_plan.enter()
         yield
-        self.memory_plan.top = top
+        self.memory_plan.leave()
         self.known.pop()
 
     def set_scalars(self, node: Node, values: list[Any]) -> None:
@@ -89,6 +77,9 @@ class Emitter:
 
     def set_memory(self, node: Node, pointer: str) -> None:
         self.keep(("memory", node), pointer)
+        piece = self.pieces.get(self.whole(pointer))
+        if piece is not None and node not in piece.nodes:
+            piece.nodes.append(node)
 
     # ------------------------------------------------------------ small arrays
     def is_wide(self, node: Node) -> bool:
@@ -504,14 +495,28 @@ class Emitter:
             self.function.store(node.dtype, value, pointer, i)
 
     def room(self, node: Node) -> str:
-        """New memory for a node's entries."""
+        """New memory for a node's entries, or the memory that was meant for it."""
+        meant = self.find(("room", node))
+        if meant is not None:
+            return meant
         if node.size <= SMALL:
             return self.function.alloca(memory_type(node.dtype), node.size * (2 if node.dtype.kind == "c" else 1))
-        return self.bytes(node.size * node.dtype.itemsize)
+        pointer, piece = self.take(node.size * node.dtype.itemsize)
+        piece.nodes.append(node)
+        piece.held = False
+        return pointer
 
     def bytes(self, size: int) -> str:
-        """Some of the workspace."""
-        return self.function.at("i8", self.workspace, self.memory_plan.take(size))
+        """Some of the workspace, until this part of the function ends."""
+        return self.take(size)[0]
+
+    def take(self, size: int) -> tuple[str, Piece]:
+        """Some of the workspace, with what says how long it is needed."""
+        piece = self.memory_plan.take(size)
+        # A register of its own even at the start of the workspace: it names the piece.
+        pointer = self.function.emit(f"getelementptr inbounds i8, ptr {self.workspace}, i64 {piece.offset}")
+        self.pieces[pointer] = piece
+        return pointer, piece
 
     def _contiguous(self, node: Node) -> int | None:
         """The offset of a slice that is contiguous in its input."""

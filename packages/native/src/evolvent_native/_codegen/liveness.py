@@ -18,6 +18,9 @@ class Liveness:
     """
 
     def __init__(self, block: Block):
+        self._block = block
+        self._owners: dict[Block, Node] | None = None
+        self._readers: dict[Node, list[Node | Block]] = {}
         self.live: set[Node] = set()
         self.uses: Counter[Node] = Counter()
         self._owner: dict[Block, tuple[Node, int]] = {}
@@ -32,6 +35,32 @@ class Liveness:
     def carries(self, loop: Node, i: int) -> bool:
         """Whether anything needs entry i of a loop's carry."""
         return (loop, i) in self._carried
+
+    def owner(self, block: Block) -> Node | None:
+        """The loop or branch that a block is a region of."""
+        if self._owners is None:
+            self._find_readers()
+        return self._owners.get(block)
+
+    def readers(self, node: Node) -> list[Node | Block]:
+        """The live nodes that a node is an input of, and the blocks that give it back."""
+        if self._owners is None:
+            self._find_readers()
+        return self._readers.get(node, [])
+
+    def _find_readers(self) -> None:
+        self._owners, self._readers = {}, {}
+        blocks = [self._block]
+        for block in blocks:
+            for node in block.nodes:
+                for region in node.regions:
+                    self._owners[region] = node
+                    blocks.append(region)
+                if node in self.live:
+                    for x in node.inputs:
+                        self._readers.setdefault(x, []).append(node)
+            for x in block.outputs:
+                self._readers.setdefault(x, []).append(block)
 
     def has_effects(self, node: Node) -> bool:
         return node.op in EFFECTS or any(self.effectful.get(region, False) for region in node.regions)

@@ -434,6 +434,14 @@ def write_any(e: Any, node: Node, pointer: str) -> None:
         e.store_all(node, e.scalars(node), pointer)
     elif node.op in ("data", "constant", "result") or (node.op == "reshape"):
         source = e.memory(node)
-        e.copy(node.dtype, node.size, source, pointer)
+        if source != pointer:
+            e.copy(node.dtype, node.size, source, pointer)
     else:
         write(e, node, pointer)
+
+
+def write_for_good(e: Any, node: Node, pointer: str) -> None:
+    """Write a node to memory that stays as it is as long as the node is known: there is no need to keep it elsewhere."""
+    if node.op == "result" and e.find(("memory", node)) is None:
+        e.keep(("room", node), pointer)
+    write_any(e, node, pointer)

@@ -12,7 +12,7 @@ from .._builder import Function, Module, llvm_type
 from .._graph import INT, Graph, Node
 from .device import write_kernel
 from .emitter import Emitter
-from .loops import write_any
+from .loops import write_any, write_for_good
 
 ENTRY = "evolvent_run"
 MANY = "evolvent_many"
@@ -95,7 +95,7 @@ def _callee(module: Module, graph: Graph, name: str) -> tuple[str, int]:
         else:
             e.set_memory(x, f"%x{i}")
     for i, out in enumerate(graph.outputs):
-        write_any(e, out, f"%y{i}")
+        write_for_good(e, out, f"%y{i}")
     f.returned()
     return name, e.memory_plan.most
 
