@@ -146,6 +146,30 @@ def test_linear_algebra_gives_what_numpy_gives(name, n):
     agree(found, wanted)
 
 
+@pytest.mark.parametrize("ord", ["fro", 1, -1, np.inf, -np.inf])
+def test_norms_of_matrices_are_those_of_numpy(ord):
+    """Of stacks of matrices too, and of complex ones."""
+    x = np.random.default_rng(0).normal(size=(2, 3, 4)) * (1 - 2j)
+    for keepdims in (False, True):
+        found = xp.linalg.matrix_norm(xp.asarray(x), ord=ord, keepdims=keepdims)
+        agree(found, np.linalg.matrix_norm(x, ord=ord, keepdims=keepdims))
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (2, 3, 1), (12, 5), (60, 4), (3, 4), (4, 0)], ids=str)
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_a_complete_qr_has_a_square_q(shape, dtype):
+    """Q is unitary and R an upper triangle with Q @ R = x, of matrices of any rank."""
+    x = np.random.default_rng(0).normal(size=shape).astype(dtype) * (1 if dtype == "float64" else 1 - 2j)
+    for given in (x, np.ones_like(x), np.zeros_like(x)):
+        q, r = map(np.asarray, xp.linalg.qr(xp.asarray(given), mode="complete"))
+        n = shape[-2]
+        assert q.shape == (*shape[:-1], n)
+        assert r.shape == shape
+        np.testing.assert_allclose(q @ r, given, atol=1e-13)
+        np.testing.assert_allclose(np.conj(q.swapaxes(-1, -2)) @ q - np.eye(n), 0, atol=1e-13)
+        np.testing.assert_array_equal(r, np.triu(r))
+
+
 def test_every_function_has_a_sample():
     """No function of the namespace goes without a comparison."""
     named = {name for name in xp.__all__ if callable(getattr(xp, name)) and not name.startswith("_")}

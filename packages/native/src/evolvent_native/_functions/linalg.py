@@ -16,7 +16,7 @@ from .._errors import StagingError
 from .._graph import INT, make
 from . import elementwise as each
 from .creation import eye, iota
-from .manipulation import axes_of, expand_dims, matrix_transpose, moveaxis, permute_dims, reshape, stack
+from .manipulation import axes_of, concat, expand_dims, matrix_transpose, moveaxis, permute_dims, reshape, stack
 from .statistical import max, min, prod, sum
 
 QRResult = namedtuple("QRResult", ["Q", "R"])
@@ -309,10 +309,15 @@ def cholesky(x: Any, /, *, upper: bool = False) -> Array:
 
 
 def qr(x: Any, /, *, mode: str = "reduced") -> QRResult:
-    """Orthonormal columns Q and an upper triangle R with Q @ R = x."""
+    """Orthonormal columns Q and an upper triangle R with Q @ R = x; in mode 'complete' Q is square."""
     x = _matrices(x, "qr", square=False)
-    if mode != "reduced":
-        raise StagingError(f"qr with mode = {mode!r}: use 'reduced'")
+    if mode not in ("reduced", "complete"):
+        raise StagingError(f"qr with mode = {mode!r}: use 'reduced' or 'complete'")
+    n, k = x.shape[-2:]
+    if mode == "complete" and k < n:  # further columns, of the identity, give directions for the rest of Q
+        rest = broadcast(eye(n, n - k, dtype=x.dtype), (*x.shape[:-1], n - k))
+        q, r = qr(concat((x, rest), axis=-1))
+        return QRResult(q, Array(r[..., :k].node))
     stacked = _stacked(x)
     count, n, k = stacked.shape
     m = builtins.min(n, k)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,6 +45,11 @@ from .._functions import (
     uint64,
 )
 from ._array import Array, check_device, mapped, run
+
+if TYPE_CHECKING:  # given below, from the recording namespace
+
+    def __getattr__(name: str) -> Any: ...
+
 
 __array_api_version__ = "2024.12"
 
