@@ -57,11 +57,11 @@ def ring(t, y, p):
 
 def chain(t, y, p):
     """Twelve equations: on the CPU they are vectors."""
-    return p["rate"] * (1.0 - y * y) - np.maximum(np.sqrt(np.abs(y)), 0.1) * np.mean(y) + np.sin(t)
+    return p["rate"] * (1.0 - y * y) - np.maximum(np.sqrt(np.abs(y)), 0.1) * np.mean(y) + t
 
 
 def spins(t, y, p):
-    return -1j * p["rate"] * y * np.abs(y) + np.exp(-y)
+    return -1j * p["rate"] * y * np.abs(y) + 0.5
 
 
 def models():
@@ -138,7 +138,7 @@ def test_whole_solves_assemble(name, ensembles, tmp_path, record_property):
     record_property("stack", stack)
     assert registers <= 255
     record_property("spilled", spilled)
-    if name in ("complex", "twelve equations"):
+    if name == "twelve equations":
         # Seven stages of a dozen numbers are more than the 255 registers of a thread.
         assert stack < 1024
     else:
@@ -313,5 +313,5 @@ def test_where_kernels_lack_functions(ensembles, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=SimpleNamespace(Device=lambda: device)))
     monkeypatch.setattr(_ptx, "find_libdevice", lambda: None)
     programs, operands, alike, count, _ = ensembles["complex"]
-    with pytest.raises(CodegenError, match=r"__nv_sin.*CUDA_HOME"):
+    with pytest.raises(CodegenError, match=r"__nv_hypot.*CUDA_HOME"):
         _gpu.run_on_device(programs, operands, alike, count)
