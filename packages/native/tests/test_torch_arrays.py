@@ -267,3 +267,102 @@ def test_unsuitable_tensors_are_refused_by_name():
     problem = ev.ODEProblem(lambda t, y, p: -y, tensor(1.0).requires_grad_(), (0.0, 1.0))
     with pytest.raises(ev.BackendError, match="wants gradients"):
         ev.solve(problem, "Tsit5", backend="native")
+
+
+def staged(function, *arguments):
+    """What the graph of a function gives."""
+    from evolvent_native._foreign import torch_arrays
+    from evolvent_native._interpret import run
+
+    made = torch_arrays.stage(function, arguments, None)
+    return torch.from_numpy(np.array(run(made.graph, [x.numpy() for x in arguments])[0]))
+
+
+def energy(x):
+    return torch.tanh(x).sum() * torch.sigmoid(x[0]) + torch.nn.functional.silu(x).prod() + torch.relu(x) @ x
+
+
+def by_autograd(x):
+    with torch.enable_grad():
+        z = x.detach().requires_grad_()
+        return torch.autograd.grad(energy(z), z)[0]
+
+
+def triangles(x):
+    a = torch.outer(x, x)
+    return torch.tril(a, -1) + torch.triu(a, 1).T + torch.diag(x) * torch.trace(a)
+
+
+FUNCTIONS = {
+    "gradients": torch.func.grad(energy),
+    "gradients by autograd": by_autograd,
+    "jacobian": lambda x: torch.func.jacfwd(lambda z: torch.sin(z) * z)(x) @ x,
+    "hessian": lambda x: torch.func.hessian(lambda z: torch.sin(z).sum() * z[0])(x),
+    "vmap": lambda x: torch.vmap(lambda a, b: torch.dot(a, x) - b**3)(torch.outer(x, x), x),
+    "index": lambda x: torch.outer(x, x)[torch.tensor([0, 2]), torch.tensor([1, 3])] + x[[0, 1]],
+    "joined": lambda x: torch.hstack([x, x.flip(0)]).chunk(4)[1] * torch.vstack([x, x])[:, 1:3].sum(0),
+    "triangles": triangles,
+    "reductions": lambda x: torch.stack([
+        x.max(), x.min(0).values, x.prod(), x.var(), x.std(correction=0), x.norm(), torch.logsumexp(x, 0),
+        x.abs().mean(), torch.linalg.norm(x, ord=1), x.amax(), torch.diff(x).sum(), torch.trapezoid(x),
+    ]),
+    "rounding": lambda x: torch.round(3 * x) + torch.floor(x) / 2 + x % 0.3 - torch.fmod(x, 0.3) + x // 0.2,
+    "promotion": lambda x: (x > 0).sum() / 3 + x.to(torch.float32) * torch.tensor(0.1, dtype=F64) + torch.arange(4),
+    "powers": lambda x: x**2 + 2.0**x + x.abs() ** 0.5 + torch.pow(x, 3) + 1 / x + x.exp().sqrt().rsqrt(),
+    "padding": lambda x: torch.nn.functional.pad(torch.outer(x, x), (1, -1, 0, 2), value=0.5).cumsum(1),
+    "matrices": lambda x: torch.linalg.inv(torch.eye(4) + torch.outer(x, x)) @ x + torch.linalg.det(torch.diag(x) + 1),
+    "batched": lambda x: torch.einsum("bij,bj->bi", torch.ones(3, 2, 4) * x, torch.ones(3, 4) * x),
+    "choices": lambda x: torch.where((x > 0) ^ (x < 0.5), torch.logaddexp(x, x * 2), x.masked_fill(x < 0, 0.5)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions(name):
+    """What torch's functions compute is what their graphs compute."""
+    torch.set_default_dtype(F64)
+    try:
+        x = tensor(0.3, -0.7, 1.2, 0.4)
+        torch.testing.assert_close(staged(FUNCTIONS[name], x), FUNCTIONS[name](x), rtol=1e-10, atol=1e-10)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+PARTS = {
+    "entry": lambda a: a[1, 2],
+    "row": lambda a: a[1],
+    "column": lambda a: a[:, 1],
+    "block": lambda a: a[1:, ::2],
+    "transposed": lambda a: a.T[1],
+    "diagonal": lambda a: a.diagonal(),
+    "upper diagonal": lambda a: torch.diagonal(a, 1),
+    "lower diagonal": lambda a: torch.diagonal(a, -1),
+    "flat": lambda a: a.view(-1)[2:9],
+    "reshaped": lambda a: a.reshape(2, 6)[1],
+    "reshaped copy": lambda a: a.T.reshape(-1)[:3],
+    "reshaped copy of a block": lambda a: a[:, :2].reshape(-1)[:3],
+    "contiguous copy": lambda a: a.T.contiguous()[0],
+    "split": lambda a: a.split(2)[1],
+    "unbound": lambda a: a.unbind(1)[2],
+    "squeezed": lambda a: a[:, None].squeeze(1)[0],
+    "permuted": lambda a: a[None].permute(2, 0, 1)[3],
+    "copied": lambda a: a.clone()[0],
+    "flipped": lambda a: a.flip(0)[0],
+    "padded": lambda a: torch.nn.functional.pad(a, (0, 0))[0],
+    "gathered": lambda a: a[[0, 1]][0],
+    "detached": lambda a: a.detach()[2],
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_writing_to_parts(name):
+    """What is written to a part of a tensor is seen in the whole where torch shares memory, and only there."""
+
+    def written(x):
+        whole = torch.outer(x[:3], x)
+        part = PARTS[name](whole)
+        part.mul_(2.0)
+        part += 1.0
+        return whole
+
+    x = tensor(0.3, -0.7, 1.2, 0.4)
+    torch.testing.assert_close(staged(written, x), written(x), rtol=1e-12, atol=1e-12)

@@ -179,7 +179,7 @@ def _package(frame: Any) -> str:
 def is_ours(frame: Any) -> bool:
     """Whether a frame is of these packages, or of what they run on."""
     top = _package(frame)
-    if top in ("numpy", "evolvent", "contextlib") or frame.f_code.co_filename.startswith("<frozen"):
+    if top in ("numpy", "torch", "jax", "evolvent", "contextlib") or frame.f_code.co_filename.startswith("<frozen"):
         return True
     return top.startswith("evolvent_") and top != "evolvent_explained"
 

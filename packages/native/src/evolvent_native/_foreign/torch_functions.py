@@ -30,8 +30,10 @@ class Recorded(torch.Tensor):
     array: Array
 
     @staticmethod
-    def __new__(cls, array: Array) -> Recorded:
-        made = torch.Tensor._make_wrapper_subclass(cls, array.shape, dtype=DTYPES[array.dtype], device="cpu")
+    def __new__(cls, array: Array, strides: Any = None) -> Recorded:
+        made = torch.Tensor._make_wrapper_subclass(
+            cls, array.shape, strides=strides, dtype=DTYPES[array.dtype], device="cpu"
+        )
         made.array = array
         return made
 
@@ -56,6 +58,11 @@ class Recording(TorchDispatchMode):
         self.block = block
         self.differentiates = torch.is_grad_enabled()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Or torch imports a compiler of its own, for a second, where the first operation is recorded.
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = func.__name__.partition(".")[0]
@@ -74,7 +81,10 @@ class Recording(TorchDispatchMode):
             return found
         if "out" in kwargs:
             raise StagingError(f"torch.{name} with out=: leave it out")
-        return _wrapped(self._recorded(function, args, kwargs))
+        found = self._recorded(function, args, kwargs)
+        if name in _VIEWS and args[0].ndim > 1:
+            return _laid_out(found, func, args, kwargs)
+        return _wrapped(found)
 
     def _recorded(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         before, _graph._recorder.block = _graph._recorder.block, self.block
@@ -113,6 +123,8 @@ class Recording(TorchDispatchMode):
                 raise StagingError("a tensor of the function's own wants gradients: solve under torch.no_grad()")
             if x.device.type != "cpu" or x.dtype not in names_of_dtypes:
                 raise StagingError(f"a tensor of {x.dtype} on {x.device}")
+            if x._is_zerotensor():
+                return xp.zeros(tuple(x.shape), dtype=names_of_dtypes[x.dtype])
             return array(x.detach().resolve_conj().resolve_neg().numpy())
         if kind is list or kind is tuple:
             return [self._operand(item) for item in x]
@@ -126,9 +138,29 @@ def _is_recorded(x: Any) -> bool:
 def _wrapped(x: Any) -> Any:
     if isinstance(x, Array):
         return Recorded(x)
-    if x is None:
-        return None
+    if x is None or isinstance(x, torch.Tensor | bool | int | float | complex):
+        return x
     return [_wrapped(item) for item in x] if isinstance(x, list) else tuple(map(_wrapped, x))
+
+
+def _laid_out(found: Any, func: Any, args: Any, kwargs: Any) -> Any:
+    """Parts of a tensor, with the strides by which torch decides what else is a part of it, and what a copy."""
+    like = torch.empty_strided(args[0].shape, args[0].stride(), device="meta")
+    like = func(like, *args[1:], **kwargs)
+    if isinstance(found, Array):
+        return Recorded(found, like.stride())
+    return [Recorded(x, part.stride()) for x, part in zip(found, like, strict=True)]
+
+
+def _closed(x: Array) -> Array:
+    """A part of an array that isn't linked with it: nothing may be written to it."""
+    x = Array(x.node)
+    x.writable = False
+    return x
+
+
+_VIEWS = frozenset({"select", "slice", "t", "transpose", "permute", "unsqueeze", "squeeze", "expand", "unbind", "split",
+                    "split_with_sizes", "diagonal"})  # fmt: skip
 
 
 # ---------------------------------------------------------------- dtypes, as torch promotes them
@@ -224,7 +256,7 @@ for _name in """
 """.split():  # noqa: SIM905
     _OPERATIONS[_name] = _one(getattr(each, _name))
 for _name in """
-    floor ceil trunc abs sign isnan isinf isfinite logical_not signbit real imag square
+    floor ceil trunc abs sign isnan isinf isfinite logical_not signbit square
 """.split():  # noqa: SIM905
     _OPERATIONS[_name] = _one(getattr(each, _name), floats=False)
 _OPERATIONS |= {
@@ -244,8 +276,10 @@ _OPERATIONS |= {
     "hardsigmoid": _one(lambda x: xp.clip(x / 6.0 + 0.5, 0.0, 1.0)),
     "hardswish": _one(lambda x: x * xp.clip(x + 3.0, 0.0, 6.0) / 6.0),
     "sinc": _one(lambda x: xp.where(x == 0, 1.0, xp.sin(math.pi * x) / (math.pi * xp.where(x == 0, 1.0, x)))),
-    "view_as_real": lambda x: xp.stack([xp.real(x), xp.imag(x)], axis=-1),
-    "view_as_complex": lambda x: each.complex_of(x[..., 0], x[..., 1]),
+    "real": lambda x: _closed(xp.real(x)),
+    "imag": lambda x: _closed(xp.imag(x)),
+    "view_as_real": lambda x: _closed(xp.stack([xp.real(x), xp.imag(x)], axis=-1)),
+    "view_as_complex": lambda x: _closed(each.complex_of(x[..., 0], x[..., 1])),
     "angle": lambda x: each.atan2(each.imag(x), each.real(x)),
 }
 
@@ -264,6 +298,40 @@ def _softplus(x, beta=1, threshold=20):
 @_of("log_sigmoid_forward")
 def _log_sigmoid(x):
     return xp.minimum(x, 0) - xp.log1p(xp.exp(-xp.abs(x))), x
+
+
+# What torch.func.grad and torch.autograd.grad, used inside of a function, are made of.
+_OPERATIONS |= {
+    "tanh_backward": lambda slope, value: slope * (1.0 - value * value),
+    "sigmoid_backward": lambda slope, value: slope * (1.0 - value) * value,
+    "threshold_backward": lambda slope, x, threshold: xp.where(x <= threshold, 0.0, slope),
+    "leaky_relu_backward": lambda slope, x, below, is_result: xp.where(x > 0, slope, slope * below),
+}
+
+
+@_of("select_backward")
+def _select_backward(slope, sizes, dim, index):
+    x = xp.zeros(tuple(sizes), dtype=slope.dtype)
+    x[(slice(None),) * (dim % x.ndim) + (index,)] = slope
+    return x
+
+
+@_of("slice_backward")
+def _slice_backward(slope, sizes, dim, start, end, step):
+    x = xp.zeros(tuple(sizes), dtype=slope.dtype)
+    x[(slice(None),) * (dim % x.ndim) + (slice(start, end, step),)] = slope
+    return x
+
+
+@_of("softplus_backward")
+def _softplus_backward(slope, x, beta, threshold):
+    return xp.where(x * beta > threshold, slope, slope / (1.0 + xp.exp(-x * beta)))
+
+
+@_of("silu_backward")
+def _silu_backward(slope, x):
+    s = 1.0 / (1.0 + xp.exp(-x))
+    return slope * s * (1.0 + x * (1.0 - s))
 
 
 @_of("gelu")
@@ -454,6 +522,8 @@ def _same(x):
 
 @_of("_to_copy", "to")
 def _to_copy(x, dtype=None, *unused, device=None, **more):
+    if device is not None and torch.device(device).type == "meta":  # torch looks for a shape
+        return torch.empty(x.shape, dtype=DTYPES[x.dtype] if dtype is None else dtype, device="meta")
     if device is not None and torch.device(device).type != "cpu":
         raise StagingError(f"a recorded tensor can't be moved to {device}")
     if not (dtype is None or isinstance(dtype, torch.dtype)):
@@ -491,7 +561,7 @@ def _select(x, dim, index):
         raise IndexError(f"index {index} is out of range for axis {dim} with {x.shape[dim]} entries")
     key = (slice(None),) * dim
     if not x.writable:
-        return x[(*key, index)]
+        return _closed(x[(*key, index)])
     # A view, so that what is written to it is seen in x.
     index %= x.shape[dim]
     return xp.reshape(x[(*key, slice(index, index + 1))], (*x.shape[:dim], *x.shape[dim + 1 :]))
@@ -575,7 +645,7 @@ def _split_with_sizes(x, sizes, dim=0):
 
 @_of("flip")
 def _flip(x, dims):
-    return xp.flip(x, axis=tuple(dims))
+    return xp.copy(xp.flip(x, axis=tuple(dims)))
 
 
 @_of("roll")
@@ -594,12 +664,22 @@ def _pad(x, pad, value=0):
         made = [xp.full((*x.shape[:axis], n, *x.shape[axis + 1 :]), value, dtype=x.dtype) for n in ends]
         parts = [part for part in (made[0], x, made[1]) if part.shape[axis]]
         x = xp.concat(parts, axis=axis) if len(parts) > 1 else x
-    return x
+    return xp.copy(x)
 
 
 @_of("diagonal")
 def _diagonal(x, offset=0, dim1=0, dim2=1):
-    return methods.diagonal(x, offset, dim1, dim2)
+    if (x.ndim, dim1 % x.ndim, dim2 % x.ndim) != (2, 0, 1):
+        return _closed(methods.diagonal(x, offset, dim1, dim2))
+    n, m = x.shape
+    length = max(min(n, m - offset) if offset >= 0 else min(n + offset, m), 0)
+    start = offset if offset >= 0 else -offset * m
+    return xp.reshape(x, (n * m,))[start : start + max(length * (m + 1) - m, 0) : m + 1]
+
+
+@_of("trace")
+def _trace(x):
+    return linalg.trace(x)
 
 
 @_of("diag_embed")
@@ -826,8 +906,10 @@ def _cross(x, y, dim=-1):
 
 
 # ---------------------------------------------------------------- what can't be
-@_of("_local_scalar_dense", "item", "is_nonzero", "equal")
-def _value(*unused, **more):
+@_of("_local_scalar_dense", "item")
+def _value(x, *unused, **more):
+    if x.node.op == "constant" and x.size == 1:
+        return x.node.value.item()
     raise StagingError(
         "the value of a recorded tensor (if, while, float, math.sin, item): write torch.where(condition, a, b), "
         "torch.sin(x), and torch.stack for tensors of results"
