@@ -29,7 +29,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from . import _machine
+from . import _machine, _vector_functions
 
 __all__ = ["cache_state", "fingerprint", "forget_memory", "lookup", "store"]
 
@@ -136,10 +136,10 @@ def cache_state() -> str:
 
 # -------------------------------------------------------------------- names
 def _made_by() -> bytes:
-    """What else machine code depends on: this package, LLVM and the CPU."""
+    """What else machine code depends on: this package, LLVM, the CPU and the C library's functions on vectors."""
     version = getattr(sys.modules.get(__package__ or ""), "__version__", "")
     # repr, not join: the boundaries of the parts count too.
-    text = repr((version, *_machine.host()))
+    text = repr((version, *_machine.host(), _vector_functions.variants("sin", 1, 8)))
     return blake2b(text.encode() + fingerprint(__package__ or __name__), digest_size=32).digest()
 
 

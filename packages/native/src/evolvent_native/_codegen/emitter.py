@@ -139,7 +139,23 @@ class Emitter:
 
             (producer,) = node.inputs
             return [] if self.find(("done", producer)) else control.needs(self, producer)
+        if node.op == "pack" and node.size > SMALL:
+            return self._large_behind(node)
         return list(node.inputs)
+
+    def _large_behind(self, node: Node) -> list[Node]:
+        """The large arrays that numbers are made of: numbers are computed one by one, each where it goes to memory."""
+        found, seen, stack = [], set(), [*node.inputs]
+        while stack:
+            at = stack.pop()
+            if at in seen or self.is_known(at):
+                continue
+            seen.add(at)
+            if at.size > SMALL:
+                found.append(at)
+            else:
+                stack.extend(self._needs(at))
+        return found
 
     def _compute(self, node: Node) -> list[Any]:
         op, f = node.op, self.function
