@@ -228,8 +228,9 @@ def test_two_hook_modules_with_one_name(install):
     assert {"one", "two"} <= set(failure.reason.split())
 
 
-def test_a_chooser_plugin_wins_by_its_score(install, problem):
+def test_a_chooser_plugin_wins_by_its_score(install, problem, monkeypatch):
     """The highest score is taken; explain says whose reason."""
+    monkeypatch.setenv("EVOLVENT_NATIVE", "off")
     hooks = """
         from evolvent import hookimpl
 

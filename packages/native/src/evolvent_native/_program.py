@@ -200,6 +200,10 @@ class Programs:
             program = self.made[key] = self._find(leaves, structure)
         return program(leaves, self.data)
 
+    def hold(self) -> None:
+        """Keep what the arrays that the functions closed over hold now, whoever writes to them later."""
+        self.data = [x.copy() for x in self.data]
+
     def many(self, operands: Any, alike: Any, count: int, watch: Any = None, threads: int | None = None) -> Any:
         """Run for `count` trajectories, on all cores.
 

@@ -142,7 +142,8 @@ class Run:
     def stage(self) -> Run:
         """Look at the problem's functions now, not when their programs are first needed."""
         for name in ("begin", "resume"):
-            self.program(name, self.inputs)
+            # Arrays that the functions closed over may be written to later; a compiled solve keeps what they hold now.
+            getattr(self.program(name, self.inputs), "hold", lambda: None)()
         return self
 
     def program(self, name: str, inputs: Inputs) -> Any:
