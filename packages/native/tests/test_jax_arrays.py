@@ -231,6 +231,15 @@ def test_transformations():
     assert float(jax.jit(closed_over)(rate)) == pytest.approx(np.exp(-2.0), rel=1e-7)
 
 
+def test_solutions_inside_transformations():
+    """A solution that was computed natively can be evaluated inside grad and vmap."""
+    problem = ev.ODEProblem(lambda t, y, p: {"a": -y["a"]}, {"a": jnp.array([1.0])}, (0.0, 1.0))
+    solution = ev.solve(problem, "Tsit5", **TIGHT)
+    assert solution.stats.backend == "native"
+    slope = jax.vmap(jax.grad(lambda t: solution(t)["a"][0]))(jnp.array([0.3, 0.6]))
+    np.testing.assert_allclose(slope, -np.exp([-0.3, -0.6]), rtol=1e-5)
+
+
 def test_changed_closures_are_seen():
     """What a function closes over is read in each solve."""
     rate = jnp.array(1.0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -69,11 +71,15 @@ class ForeignBackend(NativeBackend):
         return self.leave(super().filtered(self.enter(tree), self.library.enter(mask)))
 
     def evaluate(self, function, steps, times, direction):
+        if self.library.is_traced(times):
+            run = function.func.at_home()
+            steps = optree.tree_map(lambda x: self.home.xp.asarray(x), steps, namespace=NAMESPACE)
+            return self.home.evaluate(partial(run, *function.args), steps, times, direction)
         return self.leave(super().evaluate(function, steps, times, direction))
 
     # ---------------------------------------------------------------- running
     def program(self, entry, functions, examples):
-        return _Crossing(self, super().program(entry, functions, examples))
+        return _Crossing(self, super().program(entry, functions, examples), (entry, functions, examples))
 
     def shown(self, result: Any, inputs: Any) -> Any:
         """The result; of a solve's state, what users may look at before its end are arrays of the library."""
@@ -108,8 +114,15 @@ class ForeignBackend(NativeBackend):
 class _Crossing:
     """Compiled programs, called with arrays of the library."""
 
-    def __init__(self, backend: ForeignBackend, programs: Any):
-        self.backend, self.programs = backend, programs
+    def __init__(self, backend: ForeignBackend, programs: Any, source: Any):
+        self.backend, self.programs, self.source = backend, programs, source
+
+    def at_home(self) -> Any:
+        """The same by the library's own backend."""
+        entry, functions, examples = self.source
+        entry = copy(entry)
+        entry.backend = self.backend.home
+        return self.backend.home.program(entry, functions, examples)
 
     def __call__(self, *operands: Any) -> Any:
         backend, inputs = self.backend, operands[0]

@@ -67,6 +67,10 @@ def owns(x: Any) -> bool:
     return isinstance(x, jax.Array)
 
 
+def is_traced(x: Any) -> bool:
+    return isinstance(x, jax.core.Tracer)
+
+
 def numpy_dtype(dtype: Any) -> np.dtype:
     return np.dtype(dtype)
 

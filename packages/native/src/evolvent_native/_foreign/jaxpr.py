@@ -46,10 +46,12 @@ def evaluate(jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Array]) -> l
 
 
 def _line(equation: Any) -> str:
-    from jax._src import source_info_util
+    try:
+        from jax._src import source_info_util
 
-    found = source_info_util.summarize(equation.source_info)
-    return f", at {found}" if found else ""
+        return f", at {source_info_util.summarize(equation.source_info)}"
+    except (ImportError, AttributeError):  # not a public part of JAX
+        return ""
 
 
 def _constant(x: Any) -> Array:

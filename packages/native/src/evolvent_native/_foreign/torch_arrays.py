@@ -43,6 +43,10 @@ def owns(x: Any) -> bool:
     return isinstance(x, torch.Tensor)
 
 
+def is_traced(x: Any) -> bool:
+    return False
+
+
 def numpy_dtype(dtype: Any) -> np.dtype:
     return names_of_dtypes[dtype] if isinstance(dtype, torch.dtype) else np.dtype(dtype)
 
