@@ -15,6 +15,7 @@ from . import _control, _derived, _pointers, _recording
 from ._array import Array, array, cast
 from ._errors import reason, where_raised
 from ._graph import recording
+from ._many import cores
 from ._namespace import namespace
 from ._program import Programs
 from ._staging import NAMESPACE, UNSTEADY, Rows, stage_function, unsteady
@@ -35,8 +36,6 @@ class NativeBackend(NumpyBackend):
     rematerialise = True
     unbounded = False
     sweeps = False
-    threads = True  # ensembles run as compiled solves on all cores
-
     def __init__(self, leaves: Any = (), *, forced: bool = False):
         super().__init__()
         self.xp = namespace
@@ -47,6 +46,11 @@ class NativeBackend(NumpyBackend):
     @property
     def label(self) -> str:
         return "native"
+
+    @property
+    def threads(self) -> int:
+        """On how many cores ensembles run, as compiled solves."""
+        return cores()
 
     # ---------------------------------------------------------------- control plane
     def real(self, value):

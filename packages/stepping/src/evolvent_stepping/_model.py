@@ -54,8 +54,9 @@ class Model:
 
     def params(self, leaves: tuple[Any, ...]) -> Any:
         """Rebuild the user's parameters of their passed leaves."""
-        if self._last[0] is leaves:
-            return self._last[1]
+        last = self._last  # read once: threads share a model
+        if last[0] is leaves:
+            return last[1]
         full = list(self.leaves)
         for i, leaf in zip(self.dynamic, leaves, strict=True):
             full[i] = leaf

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -112,26 +114,43 @@ def _go_on(many: Many, state: State, i: int) -> None:
 
 
 def one_by_one(many: Many, problem_of: Callable[[int], Any], watch: Callable[[int], Any]) -> list[Any]:
-    """Solve each trajectory as a single problem, for records of every step; returns states, points and solutions."""
-    run, b = many.run, many.run.backend
-    found, stopped = [], None
-    for i in range(many.count):
-        inputs, began = many.own(i), time.perf_counter()
-        own = Watch(run, inputs)
-        if stopped is None:
-            state = run.advance_to_end(inputs, own)
-            if own.error is not None:
-                raise own.error
-            stopped = Status.INTERRUPTED if state.march.status == Status.INTERRUPTED else watch(i + 1)
-        else:
-            own.stopped = stopped
-            state = own.ended(run.begin(inputs, 0, b.pick(inputs.stops, run.plan.n_stops - 1)))
-        m = state.march
-        value = lambda m=m, state=state: run.saved_value(m.t, m.y, state.params)  # noqa: E731
-        rows = points(run.plan, b, state, value, [log[0] for log, _ in own.chunks if log is not None])
-        solution = solution_of(run, problem_of(i), inputs, state, own, time.perf_counter() - began)
-        found.append((state, rows, solution))
+    """Solve each trajectory as a single problem, for records of every step; returns states, points and solutions.
+
+    On all cores: Python prepares and finishes one trajectory while machine code steps others.
+    """
+    run, stopped = many.run, threading.Event()
+    found: list[Any] = []
+    with ThreadPoolExecutor(run.backend.threads) as pool:
+        pending = [pool.submit(_alone, many, problem_of, i, stopped) for i in range(many.count)]
+        for one in pending:
+            try:
+                found.append(one.result())
+                if watch(len(found)) is not None:
+                    stopped.set()
+            except KeyboardInterrupt:
+                stopped.set()
+                found.append(one.result())
+            except BaseException:
+                stopped.set()
+                raise
     return found
+
+
+def _alone(many: Many, problem_of: Callable[[int], Any], i: int, stopped: threading.Event) -> tuple[Any, Any, Any]:
+    """One trajectory of many; where they were stopped, its start."""
+    run, inputs, began = many.run, many.own(i), time.perf_counter()
+    b, watch = run.backend, Watch(run, inputs)
+    if stopped.is_set():
+        watch.stopped = Status.WALL_TIME if run.options.wall_time else Status.INTERRUPTED
+        state = watch.ended(run.begin(inputs, 0, b.pick(inputs.stops, run.plan.n_stops - 1)))
+    else:
+        state = run.advance_to_end(inputs, watch)
+        if watch.error is not None:
+            raise watch.error
+    m = state.march
+    chunks = [log[0] for log, _ in watch.chunks if log is not None]
+    rows = points(run.plan, b, state, lambda: run.saved_value(m.t, m.y, state.params), chunks)
+    return state, rows, solution_of(run, problem_of(i), inputs, state, watch, time.perf_counter() - began)
 
 
 def padded(rows: list[Any], counts: np.ndarray, good: np.ndarray) -> Any:
