@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evolvent import EnsembleSolution, InputError, SolveError, Stats, Status, choose_backend
+from evolvent import EnsembleSolution, InputError, SolveError, SolveInterrupted, Stats, Status, choose_backend
 from evolvent.lanes import lane_of
 from evolvent.trees import is_array, is_nested, tree_map
 
@@ -261,10 +261,11 @@ class _Together(Whole):
 
 def _checked(solution: EnsembleSolution, throw: bool) -> EnsembleSolution:
     status = np.asarray(solution.status)
-    failed = [i for i, s in enumerate(status) if not Status(int(s)).ok]
-    if failed and throw:
+    failed = np.flatnonzero(~np.isin(status, [s for s in Status if s.ok]))
+    if failed.size and throw:
         first = Status(int(status[failed[0]]))
-        raise SolveError(
+        kind = SolveInterrupted if Status.INTERRUPTED in status else SolveError
+        raise kind(
             f"{len(failed)} of {len(status)} trajectories failed; number {failed[0]}: {first.name}: {first.advice}",
             solution,
         )
