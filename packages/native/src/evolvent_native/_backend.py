@@ -36,6 +36,7 @@ class NativeBackend(NumpyBackend):
     rematerialise = True
     unbounded = False
     sweeps = False
+
     def __init__(self, leaves: Any = (), *, forced: bool = False):
         super().__init__()
         self.xp = namespace

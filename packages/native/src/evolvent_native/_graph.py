@@ -67,15 +67,21 @@ import numpy as np
 
 LITERAL_BYTES = 4096  # larger arrays of a user's are passed, not written into the code
 
+
+def named(operations: str) -> frozenset[str]:
+    """A set of operations, given as words."""
+    return frozenset(operations.split())
+
+
 COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
 PREDICATES = frozenset({"isnan", "isinf", "isfinite", "signbit"})
-UNARY = frozenset(
+UNARY = named(
     "neg abs sign sqrt exp expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh "
-    "floor ceil trunc round not isnan isinf isfinite signbit real imag conj".split()
+    "floor ceil trunc round not isnan isinf isfinite signbit real imag conj"
 )
-BINARY = frozenset(
+BINARY = named(
     "add sub mul div floordiv mod pow atan2 hypot copysign nextafter maximum minimum and or xor shl shr "
-    "eq ne lt le gt ge complex".split()
+    "eq ne lt le gt ge complex"
 )
 ELEMENTWISE = UNARY | BINARY | {"where", "cast"}
 REDUCTIONS = frozenset({"sum", "prod", "max", "min", "all", "any"})
@@ -191,7 +197,7 @@ def current() -> Block:
     if block is None:
         raise RuntimeError(
             "a recorded value was used outside of the function that it belongs to: did f keep its y or t in a global, "
-            "a list or an attribute? Functions are called with recorded values first; look at values by save= or on_step="
+            "a list or an attribute? Functions are called with recorded values first; look at values by save="
         )
     return block
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
 from evolvent import InputError
 
 from . import _functions as functions

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from math import log
 from typing import Any, NamedTuple
 
-
 LEAST = log(1e-4)  # smaller errors are mostly rounding, and not to be remembered
 
 

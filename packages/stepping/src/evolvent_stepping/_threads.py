@@ -70,7 +70,7 @@ def row_of(x: Any, i: int) -> Any:
 
 
 def _plain(x: Any) -> Any:
-    return x.item() if isinstance(x, np.generic) and x.dtype.kind in "bi" or type(x) is np.float64 else x
+    return x.item() if (isinstance(x, np.generic) and x.dtype.kind in "bi") or type(x) is np.float64 else x
 
 
 def at_once(many: Many, watch: Callable[[int], Any]) -> State:

@@ -394,7 +394,7 @@ class Emitter:
         for x in node.inputs:
             n = x.shape[axis]
             if behind <= index.low and index.high < behind + n:
-                return self.element(x, place[:axis] + (index.strided(-behind, 1),) + place[axis + 1 :])
+                return self.element(x, (*place[:axis], index.strided(-behind, 1), *place[axis + 1 :]))
             behind += n
         raise AssertionError("the loop was not cut where the pieces meet")
 

@@ -81,7 +81,8 @@ class Liveness:
                 for x in node.inputs:
                     self._use(x)
             elif node.regions:
-                if any([self._effects(region) for region in node.regions]):
+                inside = [self._effects(region) for region in node.regions]  # all of them are to be marked
+                if any(inside):
                     found = True
                     if node not in self.live:
                         self.live.add(node)

@@ -5,22 +5,22 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
 
 from .. import _kernels
 from .._builder import literal, memory_type
-from .._graph import ELEMENTWISE, REDUCTIONS, Node
+from .._graph import ELEMENTWISE, REDUCTIONS, Node, named
 from .._scalar_code import apply
 from .indices import ZERO, Axis, Flat, Index, Place, along, number, source_place
 
 CHEAP = 4  # what an expression may cost that is computed twice rather than kept
 BOXES = 64  # parts that a loop may be cut into
-COSTLY = frozenset(
+COSTLY = named(
     "exp expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh pow atan2 hypot "
-    "div sqrt floordiv mod".split()
+    "div sqrt floordiv mod"
 )
 
 
@@ -239,7 +239,7 @@ class Plan:
             found, behind = [], 0
             for x in node.inputs:
                 self._cut(at[axis], behind)
-                moved = at[:axis] + (at[axis].strided(-behind, 1),) + at[axis + 1 :]
+                moved = (*at[:axis], at[axis].strided(-behind, 1), *at[axis + 1 :])
                 found.append((x, moved))
                 behind += x.shape[axis]
             return found
@@ -269,7 +269,7 @@ class Plan:
         sides = []
         for axis in axes:
             ends = [axis.low, *sorted(self.cuts.get(axis, ())), axis.high + 1]
-            sides.append(list(zip(ends[:-1], ends[1:], strict=True)))
+            sides.append(list(pairwise(ends)))
         return list(product(*sides))
 
     def parts(self, axes: list[Axis]) -> int:
@@ -441,7 +441,7 @@ def write_any(e: Any, node: Node, pointer: str) -> None:
 
 
 def write_for_good(e: Any, node: Node, pointer: str) -> None:
-    """Write a node to memory that stays as it is as long as the node is known: there is no need to keep it elsewhere."""
+    """Write a node to memory that stays as it is as long as the node is known: it need not be kept elsewhere."""
     if node.op == "result" and e.find(("memory", node)) is None:
         e.keep(("room", node), pointer)
     write_any(e, node, pointer)

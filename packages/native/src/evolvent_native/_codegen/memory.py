@@ -47,6 +47,7 @@ class Workspace:
         self.e = e
         self.most = self._top = 0
         self._free: list[tuple[int, int]] = []  # offsets and sizes
+        self._patience = 0  # pieces to take before it's asked again what is free
         self._levels: list[list[Piece]] = [[]]
         self._entered: list[tuple[int, list[tuple[int, int]]]] = []
 
@@ -54,6 +55,7 @@ class Workspace:
         """Begin a part of the function."""
         self._entered.append((self._top, list(self._free)))
         self._levels.append([])
+        self._patience = 0
 
     def leave(self) -> None:
         """End it: what was taken in it is free."""
@@ -63,8 +65,13 @@ class Workspace:
     def take(self, size: int) -> Piece:
         """Memory that is in use until `held` is false and nobody reads its nodes."""
         size = -(-max(size, 1) // LINE) * LINE
-        self.collect()
-        fits = [hole for hole in self._free if hole[1] >= size]
+        fits = self._holes(size)
+        if not fits and self._patience <= 0:
+            # To ask costs as much as there are pieces: where many are in use, not each time.
+            freed = self.collect()
+            self._patience = 0 if freed else len(self._levels[-1]) // 8
+            fits = self._holes(size)
+        self._patience -= 1
         if fits:
             offset, length = min(fits, key=lambda hole: hole[1])
             self._free.remove((offset, length))
@@ -78,8 +85,11 @@ class Workspace:
         self._levels[-1].append(piece)
         return piece
 
-    def collect(self) -> None:
-        """Find out what is free by now, of what was taken in this part of the function."""
+    def _holes(self, size: int) -> list[tuple[int, int]]:
+        return [hole for hole in self._free if hole[1] >= size]
+
+    def collect(self) -> bool:
+        """Find out what is free by now, of what was taken in this part of the function; whether anything is."""
         pieces, asked = self._levels[-1], {}
         kept = []
         for piece in pieces:
@@ -87,7 +97,9 @@ class Workspace:
                 kept.append(piece)
             else:
                 self._release(piece.offset, piece.size)
+        freed = len(kept) < len(pieces)
         pieces[:] = kept
+        return freed
 
     def _release(self, offset: int, size: int) -> None:
         for hole in list(self._free):
