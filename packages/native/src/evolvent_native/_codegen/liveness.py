@@ -19,8 +19,8 @@ class Liveness:
 
     def __init__(self, block: Block):
         self._block = block
-        self._owners: dict[Block, Node] | None = None
-        self._readers: dict[Node, list[Node | Block]] = {}
+        self._owners: dict[Block, Node] = {}
+        self._readers: dict[Node, list[Node | Block]] | None = None
         self.live: set[Node] = set()
         self.uses: Counter[Node] = Counter()
         self._owner: dict[Block, tuple[Node, int]] = {}
@@ -38,18 +38,17 @@ class Liveness:
 
     def owner(self, block: Block) -> Node | None:
         """The loop or branch that a block is a region of."""
-        if self._owners is None:
-            self._find_readers()
+        self._all_readers()
         return self._owners.get(block)
 
     def readers(self, node: Node) -> list[Node | Block]:
         """The live nodes that a node is an input of, and the blocks that give it back."""
-        if self._owners is None:
-            self._find_readers()
-        return self._readers.get(node, [])
+        return self._all_readers().get(node, [])
 
-    def _find_readers(self) -> None:
-        self._owners, self._readers = {}, {}
+    def _all_readers(self) -> dict[Node, list[Node | Block]]:
+        if self._readers is not None:
+            return self._readers
+        found = self._readers = {}
         blocks = [self._block]
         for block in blocks:
             for node in block.nodes:
@@ -58,9 +57,10 @@ class Liveness:
                     blocks.append(region)
                 if node in self.live:
                     for x in node.inputs:
-                        self._readers.setdefault(x, []).append(node)
+                        found.setdefault(x, []).append(node)
             for x in block.outputs:
-                self._readers.setdefault(x, []).append(block)
+                found.setdefault(x, []).append(block)
+        return found
 
     def has_effects(self, node: Node) -> bool:
         return node.op in EFFECTS or any(self.effectful.get(region, False) for region in node.regions)
