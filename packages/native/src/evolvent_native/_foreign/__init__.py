@@ -33,7 +33,7 @@ def make(leaves: list[Any], forced: bool) -> Any:
     why = library.refusal(leaves) if home is not None else f"evolvent-{name} is not installed"
     if home is None or why:
         raise BackendError("backend", f"'native' can't run these arrays: {why}.", "Leave backend= out.")
-    return ForeignBackend(home.make(leaves), library, forced=forced)
+    return ForeignBackend(home, library, forced=forced)
 
 
 def _library(name: str) -> Any:
@@ -41,7 +41,10 @@ def _library(name: str) -> Any:
 
 
 def _home(name: str, leaves: list[Any]) -> Any:
-    """The factory of the library's own backend."""
-    from evolvent._backend import factories
+    """The library's own backend, if it is installed."""
+    from evolvent import BackendError, choose_backend
 
-    return next((factory for factory in factories() if factory.name == name), None)
+    try:
+        return choose_backend(name, leaves)
+    except BackendError:
+        return None
