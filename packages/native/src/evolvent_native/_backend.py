@@ -14,6 +14,7 @@ from evolvent.compiled import is_compiled, is_dispatcher
 from . import _control, _derived, _pointers, _recording
 from ._array import Array, array, cast
 from ._errors import reason, where_raised
+from ._functions.elementwise import real_dtype
 from ._graph import recording
 from ._many import cores
 from ._namespace import namespace
@@ -75,7 +76,7 @@ class NativeBackend(NumpyBackend):
         return value.item() if isinstance(value, np.generic) else value
 
     def scale(self, value, like):
-        real = np.empty(0, like.dtype).real.dtype
+        real = real_dtype(like.dtype)
         return float(value) if real == np.float64 else real.type(value)
 
     def to_control(self, *scalars):
@@ -88,7 +89,7 @@ class NativeBackend(NumpyBackend):
     def time(self, t, like):
         if not recording():
             return super().time(t, like)
-        return cast(array(t), np.empty(0, like.dtype).real.dtype)
+        return cast(array(t), real_dtype(like.dtype))
 
     def is_own(self, value, like):
         return isinstance(value, Array | np.ndarray | np.generic)
@@ -190,7 +191,7 @@ class NativeBackend(NumpyBackend):
         return buffer
 
     def data_times(self, times, like):
-        return np.asarray(times, np.empty(0, like.dtype).real.dtype)
+        return np.asarray(times, real_dtype(like.dtype))
 
     def filtered(self, tree, mask):
         kept = np.flatnonzero(np.asarray(mask))

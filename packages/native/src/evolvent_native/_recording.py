@@ -12,6 +12,7 @@ from evolvent import InputError
 from . import _functions as functions
 from . import _graph
 from ._array import Array, array, broadcast, cast
+from ._functions.elementwise import real_dtype
 from ._graph import BOOL, INT, REAL, Block, Graph, Node, current, effect, make, make_many, record_in
 from ._staging import Buffer, flatten, node_of, unflatten
 
@@ -127,7 +128,7 @@ def combine(y: Any, dt: Any, weights: Any, ks: Any) -> Array:
     if y is not None:
         arrays.append(array(y))
     dtype = np.result_type(*(x.dtype for x in arrays))
-    real = np.empty(0, dtype).real.dtype
+    real = real_dtype(dtype)
     arrays = [cast(x, dtype) for x in arrays]
     shape = arrays[0].shape
     factors: Any = None

@@ -108,9 +108,10 @@ class Run:
         self.model = Model(problem, backend)
         self.plan, self.inputs = prepare(self.model, stepper, options, by_hand=by_hand)
         self.functions = self.model.functions(options.save, stepper)
-        for name, function in ({} if single is None else single.functions(options.save, stepper)).items():
-            self.functions[name].single = function
-            self.functions[name].single_params = single.params0
+        if single is not None:
+            for name, function in single.functions(options.save, stepper).items():
+                self.functions[name].single = function
+                self.functions[name].single_params = single.params0
         if stepper.velocity_free and not (backend.traced or backend.lanes):
             self.model.require_velocity_free(stepper)
         self._programs: dict[str, Any] = {}

@@ -146,7 +146,8 @@ def in_threads(problem: Any, stepper: Any, backend: Any, options: Options) -> tu
 def _rows(run: Any, state: Any, i: int) -> Any:
     """The points of one trajectory; after an early end the state that was reached is the last."""
     m = state.march
-    times, values = tree_map(lambda x: x[i][: state.saves[i]], state.saved)
+    saved: Any = tree_map(lambda x: x[i][: state.saves[i]], state.saved)
+    times, values = saved
     if m.status[i] == Status.SUCCESS:
         return times, values
     params = tree_map(lambda x: row_of(x, i), state.params)

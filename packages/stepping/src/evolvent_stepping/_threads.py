@@ -107,7 +107,7 @@ def _go_on(many: Many, state: State, i: int) -> None:
     """Take one trajectory to its end that has more steps or events than most."""
     run, inputs = many.run, many.own(i)
     watch = Watch(run, inputs)
-    own = tree_map(lambda x: row_of(x, i), state)
+    own: Any = tree_map(lambda x: row_of(x, i), state)
     ended = run.advance_to_end(inputs, watch, own)
     for old, new in zip(flatten(state)[0], flatten(ended)[0], strict=True):
         old[i, ...] = new

@@ -65,7 +65,7 @@ class Phis:
         self.wide = e.is_wide(node)
         self.type = vector_type(node) if self.wide else llvm_type(node.dtype)
         count, width = 1 if self.wide else node.size, 2 if node.dtype.kind == "c" else 1
-        self.names = [tuple(self.f.fresh("p") for _ in range(width)) for _ in range(count)]
+        self.names: list[tuple[str, ...]] = [tuple(self.f.fresh("p") for _ in range(width)) for _ in range(count)]
         self.places = [[self.f.reserve() for _ in range(width)] for _ in range(count)]
         self.ways: list[tuple[str, list[Any]]] = []
 
@@ -84,7 +84,7 @@ class Phis:
     def values(self) -> Any:
         if self.wide:
             return Lanes(self.e, self.names[0][0], self.node)
-        return [names if len(names) > 1 else names[0] for names in self.names]
+        return [names[0] if len(names) == 1 else names for names in self.names]
 
 
 def needs(e: Any, node: Node) -> list[Node]:

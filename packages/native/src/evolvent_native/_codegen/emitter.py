@@ -157,7 +157,7 @@ class Emitter:
                 stack.extend(self._needs(at))
         return found
 
-    def _compute(self, node: Node) -> list[Any]:
+    def _compute(self, node: Node) -> Any:
         op, f = node.op, self.function
         pointer = self.find(("memory", node))
         if pointer is not None:
@@ -288,7 +288,7 @@ class Emitter:
         return lambda i: self.element(node, unravel(i, node.shape))
 
     # ------------------------------------------------------------ sums that fuse
-    def _combined(self, node: Node) -> list[Any]:
+    def _combined(self, node: Node) -> Any:
         if self.is_wide(node):
             y, dt, factors, ks = self._terms(node)
             return lanes.combination(self, node, y, None if dt is None else self.scalar(dt), factors, ks)

@@ -48,7 +48,8 @@ class Liveness:
     def _all_readers(self) -> dict[Node, list[Node | Block]]:
         if self._readers is not None:
             return self._readers
-        found = self._readers = {}
+        found: dict[Node, list[Node | Block]] = {}
+        self._readers = found
         blocks = [self._block]
         for block in blocks:
             for node in block.nodes:

@@ -310,11 +310,11 @@ def _reduce(e: Any, node: Node, pointer: str) -> None:
     kept = [i for i in range(len(x.shape)) if i not in axes]
     every = [Axis("", 0, n - 1) for n in x.shape]
     place = tuple(along(a) if n > 1 else ZERO for a, n in zip(every, x.shape, strict=True))
-    plan = Plan(e, _Whole(x), place)
+    plan = Plan(e, _above(x), place)
     if plan.parts(every) > BOXES:
         for inner in plan.pieces:
             e.memory(inner)
-        plan = Plan(e, _Whole(x), place)
+        plan = Plan(e, _above(x), place)
     parts: dict[Any, list[Any]] = {}  # of the loops over the results, those of the loops over terms
     for box in plan.boxes(every):
         parts.setdefault(tuple(box[i] for i in kept), []).append([box[i] for i in axes])
@@ -352,22 +352,15 @@ def _first(node: Node, kind: np.dtype) -> Any:
 
 def _is_flat(e: Any, x: Node) -> bool:
     try:
-        Plan(e, _Whole(x), Flat(along(Axis("", 0, x.size - 1))))
+        Plan(e, _above(x), Flat(along(Axis("", 0, x.size - 1))))
     except NotFlat:
         return False
     return True
 
 
-class _Whole:
-    """Stands above an expression that is the root of a loop, so that it is itself planned."""
-
-    op = "reshape"
-    attrs = ()
-
-    def __init__(self, x: Node):
-        self.inputs = (x,)
-        self.number = x.number + 1
-        self.shape, self.size, self.dtype = x.shape, x.size, x.dtype
+def _above(x: Node) -> Node:
+    """A node above an expression that is the root of a loop, so that it is itself planned."""
+    return Node("reshape", (x,), (), x.shape, x.dtype, x.block)
 
 
 # ---------------------------------------------------------------- writes to places

@@ -14,6 +14,7 @@ from evolvent import CannotStage
 
 from .. import _functions as functions
 from .._backend import NativeBackend
+from .._functions.elementwise import real_dtype
 from .._graph import recording
 from .._staging import NAMESPACE, Rows
 
@@ -61,7 +62,7 @@ class ForeignBackend(NativeBackend):
         return self.home.host(x)
 
     def data_times(self, times, like):
-        dtype = np.asarray(self.library.enter(like)).real.dtype
+        dtype = real_dtype(np.asarray(self.library.enter(like)).dtype)
         return self.leave(np.asarray(self.library.enter(times), dtype))
 
     def stacked(self, buffer, example):

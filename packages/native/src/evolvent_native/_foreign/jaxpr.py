@@ -432,8 +432,8 @@ def _scatter(op: str):
         places, inside = _positions(
             x.shape, indices, windows, runs, sizes, d.scatter_dims_to_operand_dims, batching, updates.shape
         )
-        dropping = inside is not None and mode == lax.GatherScatterMode.FILL_OR_DROP
-        if not dropping or (inside.node.op == "constant" and inside.node.value.all()):
+        dropping = mode == lax.GatherScatterMode.FILL_OR_DROP
+        if inside is None or not dropping or (inside.node.op == "constant" and inside.node.value.all()):
             return _put(op, x, places, updates)
         # What lies outside goes to one more entry, which is cut off.
         more = xp.concat([xp.reshape(x, (-1,)), xp.zeros((1,), dtype=x.dtype)])

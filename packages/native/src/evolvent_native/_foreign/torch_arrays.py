@@ -12,6 +12,7 @@ from torch.autograd import forward_ad
 
 from .._array import Array, array, cast
 from .._errors import StagingError
+from .._functions.elementwise import real_dtype
 from .._graph import current, record_nothing
 from .._staging import Staged, flatten, stage_function, unflatten
 from .backend import Namespace
@@ -86,7 +87,7 @@ def _real_dtype(leaves: list[Any]) -> np.dtype:
     """The precision of a problem."""
     kinds = [names_of_dtypes[x.dtype] for x in leaves if isinstance(x, torch.Tensor)]
     kinds = [kind for kind in kinds if kind.kind in "fc"]
-    return np.empty(0, np.result_type(*kinds)).real.dtype if kinds else names_of_dtypes[torch.get_default_dtype()]
+    return real_dtype(np.result_type(*kinds)) if kinds else names_of_dtypes[torch.get_default_dtype()]
 
 
 def _argument(x: Array, known: Any, real: np.dtype) -> Any:
