@@ -320,12 +320,28 @@ def _write_and_read(seed):
     return fingerprint("evolvent_native")
 
 
-@posix
-def test_processes_write_at_once(folder):
-    """Concurrent writers and readers of few keys see whole entries only, and one key is made."""
+def _write_in_processes():
     fingerprint("evolvent_native")  # inherited: all processes shall mean the same entries
     with multiprocessing.get_context("fork").Pool(3) as pool:
         assert len(set(pool.map(_write_and_read, range(6)))) == 1
+
+
+# Calls a function of a test file.
+ALONE = """
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+spec = spec_from_file_location("alone", sys.argv[1])
+sys.modules["alone"] = module = module_from_spec(spec)
+spec.loader.exec_module(module)
+getattr(module, sys.argv[2])()
+"""
+
+
+@posix
+def test_processes_write_at_once(folder):
+    """Concurrent writers and readers of few keys see whole entries only, and one key is made."""
+    # In a process of its own: one that has loaded JAX, as pytest's may have, must not fork.
+    subprocess.run([sys.executable, "-c", ALONE, __file__, "_write_in_processes"], check=True, timeout=60)
     assert not list(folder.glob("*.part"))
     assert all(from_disk(f"{i:064x}") is not None for i in range(3))
 

@@ -243,9 +243,24 @@ def test_prepare_in_another_thread():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_fork_in_the_middle_of_a_compilation():
     """A child that was forked while another thread compiled can compile."""
+    # In a process of its own: one that has loaded JAX, as pytest's may have, must not fork.
+    subprocess.run([sys.executable, "-W", "ignore", "-c", ALONE, __file__, "_fork_while_compiling"], check=True)
+
+
+# Calls a function of a test file.
+ALONE = """
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+spec = spec_from_file_location("alone", sys.argv[1])
+sys.modules["alone"] = module = module_from_spec(spec)
+spec.loader.exec_module(module)
+getattr(module, sys.argv[2])()
+"""
+
+
+def _fork_while_compiling():
     stop = threading.Event()
 
     def work():
