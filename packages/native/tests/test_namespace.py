@@ -491,9 +491,9 @@ def test_many_equations_in_a_loop_record_in_linear_time():
 
     times = []
     for n in (200, 2000):
-        start = time.perf_counter()
+        start = time.process_time()
         graph = staged(f, np.ones(n))
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
         assert graph.outputs[0].op == "pack"
     assert times[1] < 1.0
     assert times[1] < 40 * times[0]

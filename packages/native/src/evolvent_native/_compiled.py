@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from . import _functions
+from . import _functions  # noqa: F401  (gives arrays their operators)
 from ._program import Programs
-from ._staging import Staged, flatten, stage_function
-
-assert _functions.pi  # imported, it gives arrays their operators
+from ._staging import Staged, stage_function
 
 
 class _Call:
@@ -116,19 +114,3 @@ def stage(function: Callable[..., Any], *examples: Any) -> StagedFunction:
     array([-0.5, -0.5, -0.5])
     """
     return StagedFunction(function, *examples)
-
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Stage and compile a function for whatever it is called with; equal kinds of arguments share the code."""
-    made: dict[Any, StagedFunction] = {}
-
-    def call(*arguments: Any) -> Any:
-        from ._program import kinds_of
-
-        leaves, structure = flatten(arguments)
-        key = (structure, kinds_of(leaves))
-        if key not in made:
-            made[key] = StagedFunction(function, *arguments)
-        return made[key](*arguments)
-
-    return call

@@ -10,7 +10,6 @@ import numpy as np
 from evolvent import InputError
 
 from . import _functions as functions
-from . import _graph
 from ._array import Array, array, broadcast, cast
 from ._functions.elementwise import real_dtype
 from ._graph import BOOL, INT, REAL, Block, Graph, Node, current, effect, make, make_many, record_in
@@ -254,6 +253,3 @@ def pick(table: Any, *index: Any) -> Any:
 
 def real(x: Any) -> Any:
     return cast(x, REAL)
-
-
-assert _graph

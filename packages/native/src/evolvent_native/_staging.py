@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import optree
 
-from . import _graph
 from ._array import Array, array, cast, require_known
 from ._errors import StagingError, users_line
 from ._graph import Block, Graph, Node, literals_seen, make_many, record_in
@@ -233,6 +232,3 @@ def _same(a: Graph | Block, b: Graph | Block, partner: dict[Node, Node]) -> bool
             if not _same(p, q, partner):
                 return False
     return all(partner.get(j) is i for i, j in zip(a.outputs, b.outputs, strict=True))
-
-
-assert _graph

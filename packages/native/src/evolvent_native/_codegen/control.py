@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import _kernels
 from .._builder import llvm_type
-from .._graph import Block, Graph, Node
+from .._graph import Block, Node
 from . import loops
 from .lanes import Lanes, vector_type
 from .loops import write_any, write_for_good
@@ -47,10 +47,6 @@ def results_of(node: Node) -> dict[int, Node]:
         found[nodes[place].attrs[0]] = nodes[place]
         place += 1
     return found
-
-
-def _kinds(node: Node) -> list[str]:
-    return [llvm_type(node.dtype)] * (2 if node.dtype.kind == "c" else 1)
 
 
 def _parts(value: Any) -> tuple[str, ...]:
@@ -352,6 +348,3 @@ def _put(e: Any, node: Node) -> None:
         start = f.emit(f"mul nsw i64 {at}, {value.size}")
         base = f.at("i8", e.buffer(buffer), f.emit(f"mul nsw i64 {start}, {value.dtype.itemsize}"))
         write_for_good(e, value, base)
-
-
-assert Graph

@@ -240,8 +240,6 @@ class Emitter:
         results = []
         for column in places.T.tolist():
             terms = [apply(self.function, "cast", node.dtype, [values[i]], [x.dtype]) for i in column]
-            if node.op in ("all", "any"):
-                terms = [apply(self.function, "cast", node.dtype, [values[i]], [x.dtype]) for i in column]
             if not terms:
                 results.append(literal(_EMPTY[node.op], node.dtype))
                 continue
