@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ._events import Dose, Event, NonNegative
     from ._hooks import hookimpl
     from ._numpy import NumpyBackend
-    from ._problem import EnsembleProblem, ODEProblem, Problem, SecondOrderODEProblem
+    from ._problem import EnsembleProblem, ODEProblem, Problem, SecondOrderODEProblem, SplitODEProblem
     from ._protocol import Backend
     from ._registry import algorithms, load_algorithm
     from ._solution import EnsembleSolution, EventLog, Occurrences, Solution, Stats
@@ -51,6 +51,7 @@ _HOME = {
     "PluginError": "_errors",
     "Problem": "_problem",
     "SecondOrderODEProblem": "_problem",
+    "SplitODEProblem": "_problem",
     "Solution": "_solution",
     "SolveError": "_errors",
     "SolveInterrupted": "_errors",
@@ -86,6 +87,7 @@ __all__ = [
     "PluginError",
     "Problem",
     "SecondOrderODEProblem",
+    "SplitODEProblem",
     "Solution",
     "SolveError",
     "SolveInterrupted",

@@ -57,6 +57,18 @@ class ODEProblem(Problem):
     domain : NonNegative or callable, optional
         Where the state must stay: `NonNegative`, or ``domain(t, y, params)``, true inside. A trial step that leaves
         it is rejected.
+    mass : array, optional
+        The constant matrix M of ``M dy/dt = f(t, y, params)``, for implicit methods: (n, n), its diagonal (n,), or a
+        sparse matrix of SciPy, where n is the number of entries of y. It may be singular: its zero rows are algebraic
+        equations, ``0 = f``.
+    jacobian : callable, optional
+        ``jacobian(t, y, params)``: the derivative of f with respect to y, (n, n), or with `sparsity` its entries there,
+        row by row. Implicit methods derive it from f where it is not given.
+    sparsity : array, optional
+        Where the Jacobian may be other than zero: (n, n), or a sparse matrix of SciPy. Found from f where that can be
+        compiled.
+    stiff : bool, optional
+        What is known of the problem, for the choice of a method; found out on the way when None.
 
     Raises
     ------
@@ -78,6 +90,10 @@ class ODEProblem(Problem):
     events: Sequence[Event | Dose] = field(default=(), kw_only=True)
     discontinuities: Any = field(default=(), kw_only=True)
     domain: Any = field(default=None, kw_only=True)
+    mass: Any = field(default=None, kw_only=True)
+    jacobian: Callable[..., Any] | None = field(default=None, kw_only=True)
+    sparsity: Any = field(default=None, kw_only=True)
+    stiff: bool | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if not callable(self.f):
@@ -87,6 +103,63 @@ class ODEProblem(Problem):
         _check_span(self)
         _check_events(self)
         _check_domain(self.domain)
+        _check_linear(self)
+
+    @property
+    def state0(self) -> Any:
+        """The initial state as the user's functions see it."""
+        return self.y0
+
+
+@dataclass(frozen=True, eq=False)
+class SplitODEProblem(Problem):
+    """The problem ``dy/dt = f_implicit(t, y, params) + f_explicit(t, y, params)``, ``y(t0) = y0``.
+
+    Implicit-explicit methods solve their stages for the first part alone, which should hold all that is stiff, and
+    exponential ones take its Jacobian for their exponentials; all other methods solve the sum.
+
+    Parameters
+    ----------
+    f_implicit, f_explicit : callable
+        ``f(t, y, params)``, each an array like y.
+    y0, t_span, params, events, discontinuities, domain, stiff
+        As for `ODEProblem`.
+    mass, jacobian, sparsity
+        As for `ODEProblem`; the latter two of `f_implicit`.
+
+    Examples
+    --------
+    >>> import evolvent as ev
+    >>> stiff, slow = (lambda t, y, p: -100.0 * y), (lambda t, y, p: 0.0 * y + 1.0)
+    >>> problem = ev.SplitODEProblem(stiff, slow, y0=[1.0], t_span=(0.0, 1.0))
+    >>> problem.replace(t_span=(0.0, 2.0)).t_span
+    (0.0, 2.0)
+    """
+
+    f_implicit: Callable[..., Any]
+    f_explicit: Callable[..., Any]
+    y0: Any
+    t_span: tuple[Any, Any]
+    params: Any = None
+    events: Sequence[Event | Dose] = field(default=(), kw_only=True)
+    discontinuities: Any = field(default=(), kw_only=True)
+    domain: Any = field(default=None, kw_only=True)
+    mass: Any = field(default=None, kw_only=True)
+    jacobian: Callable[..., Any] | None = field(default=None, kw_only=True)
+    sparsity: Any = field(default=None, kw_only=True)
+    stiff: bool | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        for name in ("f_implicit", "f_explicit"):
+            function = getattr(self, name)
+            if not callable(function):
+                raise InputError(name, f"must be a function (t, y, params), got {function!r}.")
+            check_right_side(name, function, "t, y, params")
+        _check_state("y0", self.y0)
+        _check_span(self)
+        _check_events(self)
+        _check_domain(self.domain)
+        _check_linear(self)
 
     @property
     def state0(self) -> Any:
@@ -109,6 +182,8 @@ class SecondOrderODEProblem(Problem):
         Initial position and velocity, of one shape.
     t_span, params, events, discontinuities, domain
         As for `ODEProblem`.
+    stiff : bool, optional
+        As for `ODEProblem`.
 
     Examples
     --------
@@ -127,6 +202,7 @@ class SecondOrderODEProblem(Problem):
     events: Sequence[Event | Dose] = field(default=(), kw_only=True)
     discontinuities: Any = field(default=(), kw_only=True)
     domain: Any = field(default=None, kw_only=True)
+    stiff: bool | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if not callable(self.a):
@@ -184,8 +260,10 @@ class EnsembleProblem(Problem):
     t_span: tuple[Any, Any] | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.problem, ODEProblem | SecondOrderODEProblem):
-            raise InputError("problem", f"must be an ODEProblem or SecondOrderODEProblem, got {self.problem!r}.")
+        if not isinstance(self.problem, ODEProblem | SecondOrderODEProblem | SplitODEProblem):
+            raise InputError(
+                "problem", f"must be an ODEProblem, SplitODEProblem or SecondOrderODEProblem, got {self.problem!r}."
+            )
         if self.t_span is not None:
             _check_span(self)
             object.__setattr__(self, "t_span", tuple(self.t_span))
@@ -324,3 +402,25 @@ def _check_domain(domain: Any) -> None:
         raise InputError("domain", f"must be ev.NonNegative or a function (t, y, params), got {domain!r}.")
     if callable(domain):
         check_arity("domain", domain, "t, y, params")
+
+
+def _check_linear(problem: Any) -> None:
+    """Look at what implicit methods are given; shapes are looked at where the state's is known."""
+    if problem.jacobian is not None:
+        if not callable(problem.jacobian):
+            raise InputError("jacobian", f"must be a function (t, y, params), got {problem.jacobian!r}.")
+        check_arity("jacobian", problem.jacobian, "t, y, params")
+    for name in ("mass", "sparsity"):
+        value = getattr(problem, name)
+        if value is None:
+            continue
+        dims = len(np.shape(value)) if not hasattr(value, "tocoo") else 2
+        if dims not in ((1, 2) if name == "mass" else (2,)):
+            raise InputError(name, f"must be a matrix, got {value!r}.")
+        if name == "mass" and not hasattr(value, "tocoo") and _not_finite(value):
+            raise InputError(name, "has NaN or infinite entries.")
+
+
+def _not_finite(value: Any) -> bool:
+    array = np.asarray(value) if isinstance(value, list | tuple | np.ndarray) else None
+    return array is not None and array.dtype.kind in "fc" and not bool(np.all(np.isfinite(array)))

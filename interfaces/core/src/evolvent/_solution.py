@@ -15,7 +15,7 @@ from ._status import Status
 class Stats:
     """What a solve cost, and who ran it.
 
-    `n_f` counts evaluations of f that advanced the solution; `seconds` is wall-clock time; `note` says why a backend
+    `n_f` counts evaluations of f that advanced the solution, the next four what implicit methods do besides; `seconds` is wall-clock time; `note` says why a backend
     did not do the usual thing.
     """
 
@@ -23,6 +23,10 @@ class Stats:
     n_accepted: Any = 0
     n_rejected: Any = 0
     n_f: Any = 0
+    n_jacobians: Any = 0
+    n_factorisations: Any = 0
+    n_solves: Any = 0
+    n_newton_failures: Any = 0
     backend: str = ""
     device: str = ""
     algorithm: str = ""

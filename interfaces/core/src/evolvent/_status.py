@@ -20,6 +20,8 @@ class Status(IntEnum):
     USER_ERROR = 9
     EVENT_LOG_FULL = 10
     EVENTS_ACCUMULATE = 11
+    NEWTON_FAILED = 12
+    SINGULAR_MATRIX = 13
 
     def __str__(self) -> str:
         return self.name
@@ -57,6 +59,14 @@ _ADVICE = {
     Status.EVENTS_ACCUMULATE: (
         "Events with effects follow each other ever faster, as the bounces of a ball do that comes to rest: make the "
         "event terminal once it has become small, or give the state a rest in its effect."
+    ),
+    Status.NEWTON_FAILED: (
+        "Newton's iteration did not converge even in tiny steps: look whether f is smooth here, and whether a jacobian= "
+        "of your own is right (check_jacobian=True compares it)."
+    ),
+    Status.SINGULAR_MATRIX: (
+        "The matrix of a step's linear systems was singular or not finite whatever the step size: look at the Jacobian "
+        "here; for a mass matrix, at whether its algebraic equations determine all that they should (index 1)."
     ),
     Status.EVENT_LOG_FULL: (
         "More events happened than the compiled log can hold: raise max_events, or look for an event that happens over "

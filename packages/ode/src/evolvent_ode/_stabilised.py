@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any, ClassVar, NamedTuple
 
-from evolvent_stepping import Hermite, Step, Stepper
+from evolvent_stepping import Hermite, Step, Stepper, Work
 
 INTERVAL = 25  # steps for which an estimate of the spectral radius is trusted
 ITERATIONS = 50
@@ -89,7 +89,7 @@ class Stabilised(Stepper):
             Spectrum(f1, direction, following, age + b.integer(1)),
             Hermite(t, dt, y, y1, cache.derivative, f1),
             retry=retry,
-            work=(spent + calls,),
+            work=Work(spent + calls),
         )
 
     def error_norm(self, system, error, y0, y1):

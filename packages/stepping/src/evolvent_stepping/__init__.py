@@ -7,7 +7,7 @@ from ._control import Memory, StepControl
 from ._hermite import Hermite, hermite
 from ._integrator import Integrator
 from ._options import Options
-from ._stepper import Step, Stepper
+from ._stepper import Part, Step, Stepper, Work
 from ._system import System
 
 __version__ = "0.1.0"
@@ -17,9 +17,11 @@ __all__ = [
     "Integrator",
     "Memory",
     "Options",
+    "Part",
     "Step",
     "StepControl",
     "Stepper",
     "System",
+    "Work",
     "hermite",
 ]

@@ -104,8 +104,15 @@ class Run:
         by_hand: bool = False,
         single: Model | None = None,
     ):
-        self.problem, self.stepper, self.backend, self.options = problem, stepper, backend, options
         self.model = Model(problem, backend)
+        if self.model.mass is not None and not stepper.takes_mass:
+            raise InputError(
+                "algorithm",
+                f"{stepper.name} can't solve a problem with a mass matrix.",
+                "Take an implicit method that can, such as Rodas5P, RadauIIA5 or QNDF, or leave the algorithm out.",
+            )
+        stepper = stepper.prepared(self.model)
+        self.problem, self.stepper, self.backend, self.options = problem, stepper, backend, options
         self.plan, self.inputs = prepare(self.model, stepper, options, by_hand=by_hand)
         self.functions = self.model.functions(options.save, stepper)
         if single is not None:
@@ -114,6 +121,8 @@ class Run:
                 self.functions[name].single_params = single.params0
         if stepper.velocity_free and not (backend.traced or backend.lanes):
             self.model.require_velocity_free(stepper)
+        self.parts = stepper.parts(self.model)
+        self.functions |= {name: part.function for name, part in self.parts.items()}
         self._programs: dict[str, Any] = {}
         if backend.traced and (options.on_step or options.wall_time or options.progress):
             raise InputError(
@@ -157,11 +166,10 @@ class Run:
 
     def examples(self, inputs: Inputs) -> dict[str, tuple[Any, ...]]:
         y = inputs.y0
-        usual = (inputs.t0, y, inputs.params)
-        return {
-            name: (inputs.t0, y[0, ...], y[1, ...], inputs.params) if name == "acceleration" else usual
-            for name in self.functions
-        }
+        examples = dict.fromkeys(self.functions, (inputs.t0, y, inputs.params))
+        if "acceleration" in examples:
+            examples["acceleration"] = (inputs.t0, y[0, ...], y[1, ...], inputs.params)
+        return examples | {name: part.examples for name, part in self.parts.items() if part.examples is not None}
 
     # ------------------------------------------------------------ the host's loop
     def again(self, y0: Any = None, params: Any = None, t_span: Any = None) -> Any:
@@ -257,7 +265,9 @@ class _Entry:
         self.key = (body.__name__, plan)
 
     def __call__(self, functions, inputs, *rest):
-        system = System(self.backend, functions, inputs.params, inputs.rtol, inputs.atol, inputs.nonnegative)
+        system = System(
+            self.backend, functions, inputs.params, inputs.rtol, inputs.atol, inputs.nonnegative, inputs.mass
+        )
         return self.body(self.plan, system, inputs, saved_value(self.plan, functions), *rest)
 
 

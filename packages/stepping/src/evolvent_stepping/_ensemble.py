@@ -13,7 +13,7 @@ from evolvent.lanes import lane_of
 from evolvent.trees import is_array, is_nested, tree_map
 
 from ._driver import Run, Whole
-from ._finish import solution_of
+from ._finish import COUNTED, solution_of
 from ._model import Model
 from ._options import Options
 from ._prepare import check_rows, prepare
@@ -47,6 +47,7 @@ def solve_ensemble(problem: Any, stepper: Any, backend: Any, options: Options) -
         n_accepted=total(m.accepted),
         n_rejected=total(m.rejected),
         n_f=total(m.calls),
+        **{f"n_{name}": total(n) for name, n in zip(COUNTED, m.work, strict=False)},
         backend=run.backend.label,
         device=backend.device_label,
         algorithm=stepper.name,
@@ -161,7 +162,10 @@ def _by_steps(problem: Any, found: Any, look: Any) -> tuple[Any, ...]:
     """Trajectories with every step of theirs, put together."""
     solved = one_by_one(found, lambda i: member_problem(problem, i), look)
     states, rows, solutions = zip(*solved, strict=True)
-    march = _Counts(*(np.asarray([getattr(s.march, name) for s in states]) for name in _Counts._fields))
+    march = _Counts(
+        *(np.asarray([getattr(s.march, name) for s in states]) for name in _Counts._fields[:-1]),
+        tuple(np.asarray(column) for column in zip(*(s.march.work for s in states), strict=True)),
+    )
     counts = np.asarray([len(times) for times, _ in rows])
     good = np.isin(march.status, [Status.SUCCESS, Status.TERMINATED])
     return found.run, _Solved(march, list(solutions)), padded(list(rows), counts, good), counts
@@ -174,6 +178,7 @@ class _Counts(NamedTuple):
     accepted: Any
     rejected: Any
     calls: Any
+    work: Any
 
 
 class _Solved(NamedTuple):

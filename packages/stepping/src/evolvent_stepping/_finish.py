@@ -11,6 +11,8 @@ from evolvent.trees import tree_map
 
 from ._interpolation import Interpolation
 
+COUNTED = ("jacobians", "factorisations", "solves", "newton_failures")
+
 
 def solution_of(run: Any, problem: Any, inputs: Any, state: Any, watch: Any, seconds: float) -> Solution:
     """Make the user's solution of the driver's last state."""
@@ -29,6 +31,7 @@ def solution_of(run: Any, problem: Any, inputs: Any, state: Any, watch: Any, sec
         n_accepted=count(m.accepted),
         n_rejected=count(m.rejected),
         n_f=count(m.calls),
+        **{f"n_{name}": count(n) for name, n in zip(COUNTED, m.work, strict=False)},
         backend=b.label,
         device=b.device_label,
         algorithm=run.stepper.name,

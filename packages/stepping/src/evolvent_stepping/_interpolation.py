@@ -120,7 +120,7 @@ class _Inside:
         self.key = ("inside", stepper, saves)
 
     def __call__(self, functions: Any, inputs: Any, t: Any, start: Any, length: Any, record: Any, params: Any) -> Any:
-        system = System(self.backend, functions, params, inputs.rtol, inputs.atol, inputs.nonnegative)
+        system = System(self.backend, functions, params, inputs.rtol, inputs.atol, inputs.nonnegative, inputs.mass)
         dense = stages(self.stepper, system, start, length, record)
         y = self.stepper.interpolate(system, dense, (t - start) / length)
         return functions["save"](t, y, params) if self.saves else y

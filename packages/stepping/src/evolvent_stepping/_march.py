@@ -41,6 +41,7 @@ def begin(plan: Plan, system: Any, inputs: Inputs) -> March:
         crossing=Crossing(b.boolean(False), b.real(0.0), b.real(1.0), signs) if plan.directions else (),
         log=(),
         logged=zero,
+        work=(zero,) * 4 if plan.stepper.implicit else (),
     )
 
 
@@ -85,7 +86,8 @@ def attempt(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, valu
     h = c.where(hits, gap, inputs.direction * m.dt)
     before = system.calls
     step = plan.stepper.step(system, m.t, m.y, h, m.cache)
-    calls = m.calls + (step.work[0] if step.work is not None else system.calls - before)
+    calls = m.calls + (step.work.f if step.work is not None else system.calls - before)
+    work = tuple(done + more for done, more in zip(m.work, step.work[1:], strict=True)) if m.work else ()
     one = b.integer(1)
     if plan.blind:
         return m._replace(
@@ -97,6 +99,7 @@ def attempt(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, valu
             record=Again(m.y, m.cache),
             accepted=m.accepted + one,
             calls=calls,
+            work=work,
         )
     y1, error, outside = judge(plan, system, inputs, m, step, m.t + h)
     accepted, dt, memory, status = decide(plan, b, inputs, m, step, h, hits, error, outside)
@@ -116,8 +119,9 @@ def attempt(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, valu
         crossing=m.crossing,
         log=m.log,
         logged=m.logged,
+        work=work,
     )
-    stayed = m._replace(dt=dt, memory=memory, rejected=m.rejected + one, calls=calls, status=status)
+    stayed = m._replace(dt=dt, memory=memory, rejected=m.rejected + one, calls=calls, status=status, work=work)
     if step.retry is not None:
         stayed = stayed._replace(cache=step.retry)
     if plan.directions:
@@ -157,11 +161,15 @@ def decide(plan, b, inputs, m, step, h, hits, error, outside) -> tuple[Any, Any,
     """Whether to keep a step, the size of the next, the controller's memory, and whether the solve has failed."""
     c = b.control
     broken = c.where(outside, b.integer(Status.STEP_TOO_SMALL), b.integer(Status.NON_FINITE))
+    well = c.logical_not(outside)
+    if step.reason is not None:
+        own = step.reason > RUNNING
+        well, broken = c.logical_and(well, c.logical_not(own)), c.where(own, step.reason, broken)
     if not plan.adaptive:
-        accepted = c.logical_and(c.isfinite(error), c.logical_not(outside))
+        accepted = c.logical_and(c.isfinite(error), well)
         return accepted, m.dt, m.memory, c.where(accepted, m.status, broken)
-    accepted = c.logical_and(error <= 1.0, c.logical_not(outside))
-    judged = c.where(outside, b.real(1e10), error)
+    accepted = c.logical_and(error <= 1.0, well)
+    judged = c.where(well, error, b.real(1e10))
     factor, memory = plan.control.factor(b, judged, plan.error_order, m.memory, accepted)
     if step.factor is not None:
         factor = c.where(c.isfinite(error), step.factor, b.real(plan.control.smallest))
@@ -172,7 +180,7 @@ def decide(plan, b, inputs, m, step, h, hits, error, outside) -> tuple[Any, Any,
     least = c.maximum(inputs.min_step, 4.0 * b.epsilon * c.abs(m.t))
     dt = c.maximum(c.minimum(dt, inputs.max_step), least)
     stuck = c.logical_and(c.logical_not(accepted), length <= least)
-    failed = c.where(c.isfinite(error), b.integer(Status.STEP_TOO_SMALL), broken)
+    failed = c.where(c.logical_and(c.isfinite(error), well), b.integer(Status.STEP_TOO_SMALL), broken)
     return accepted, dt, memory, c.where(stuck, failed, m.status)
 
 

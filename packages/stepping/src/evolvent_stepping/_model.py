@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from evolvent import Dose, Event, InputError, NonNegative, SecondOrderODEProblem
+from evolvent import Dose, Event, InputError, NonNegative, SecondOrderODEProblem, SplitODEProblem
 from evolvent.compiled import adapted
 from evolvent.trees import Packing, Pair, flatten, is_array, is_nested, unflatten
+
+from ._mass import mass_of
 
 
 class Model:
@@ -28,8 +31,10 @@ class Model:
         self.params0 = tuple(self._passed(leaves[i]) for i in self.dynamic)
         self._last: tuple[Any, Any] = (None, None)
         self.y0, self.packing = self._state0(problem.state0)
-        second = isinstance(problem, SecondOrderODEProblem)
-        self.right_side = adapted(problem.a if second else problem.f, 4 if second else 3)
+        self.right_sides = {
+            name: adapted(getattr(problem, name), 4 if name == "a" else 3) for name in _right_sides(problem)
+        }
+        self.mass, self.mass_pattern = mass_of(self)
         events = problem.events
         self.events: list[Event] = [event for event in events if isinstance(event, Event)]
         self.doses: list[Dose] = [event for event in events if isinstance(event, Dose)]
@@ -112,10 +117,11 @@ class Model:
         """List the flat functions of the problem, and those that the user gave to the stepper, by name."""
         problem = self.problem
         found: dict[str, Callable[..., Any]] = {}
-        if isinstance(problem, SecondOrderODEProblem):
-            found["acceleration"] = self._acceleration
-        else:
-            found["f"] = self._f
+        for name in self.right_sides:
+            if name == "a":
+                found["acceleration"] = self._acceleration
+            else:
+                found[name] = partial(self._f, name)
         if self.events:
             found["conditions"] = self._conditions
         for i, event in enumerate(self.events):
@@ -137,14 +143,24 @@ class Model:
         b = self.backend
         return b.called(function, b.time(t, y), self.packing.unpack(b, y), self.params(params))
 
-    def _f(self, t, y, params):
+    def _f(self, name, t, y, params):
         b = self.backend
-        value = b.asked(self.right_side, y, b.time(t, y), self.packing.unpack(b, y), self.params(params))
-        return self.packing.pack(b, value, y, "f")
+        value = b.asked(self.right_sides[name], y, b.time(t, y), self.packing.unpack(b, y), self.params(params))
+        return self.packing.pack(b, value, y, name)
+
+    def derivative(self, t, y, params) -> Any:
+        """What implicit methods linearise: f, the first-order form of an acceleration, the implicit part of a sum."""
+        if "a" in self.right_sides:
+            return self.backend.xp.stack([y[1, ...], self._acceleration(t, y[0, ...], y[1, ...], params)])
+        return self._f("f_implicit" if "f_implicit" in self.right_sides else "f", t, y, params)
+
+    def given_jacobian(self, t, y, params) -> Any:
+        """What the user's jacobian returns."""
+        return self._call(self.problem.jacobian, t, y, params)
 
     def _acceleration(self, t, q, v, params):
         b = self.backend
-        return b.as_state(b.asked(self.right_side, v, b.time(t, q), q, v, self.params(params)), q, "a")
+        return b.as_state(b.asked(self.right_sides["a"], v, b.time(t, q), q, v, self.params(params)), q, "a")
 
     def require_velocity_free(self, stepper: Any) -> None:
         """Refuse an acceleration that changes with the velocity, for a method that would silently be wrong then."""
@@ -152,7 +168,7 @@ class Model:
         t = b.time(b.real(self.problem.t_span[0]), self.y0)
         q, v = self.packing.unpack(b, self.y0)
         params = self.params(self.params0)
-        here, there = (b.as_state(self.right_side(t, q, u, params), q, "a") for u in (v, 1.5 * v + 1.0))
+        here, there = (b.as_state(self.right_sides["a"](t, q, u, params), q, "a") for u in (v, 1.5 * v + 1.0))
         if not bool(b.xp.all((here == there) | (here != here))):
             raise InputError(
                 "algorithm",
@@ -211,6 +227,12 @@ class Model:
     def nonnegative(self) -> NonNegative | None:
         domain = self.problem.domain
         return domain if isinstance(domain, NonNegative) else None
+
+
+def _right_sides(problem: Any) -> tuple[str, ...]:
+    if isinstance(problem, SecondOrderODEProblem):
+        return ("a",)
+    return ("f_implicit", "f_explicit") if isinstance(problem, SplitODEProblem) else ("f",)
 
 
 def _is_dynamic(leaf: Any) -> bool:

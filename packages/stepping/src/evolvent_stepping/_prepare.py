@@ -67,6 +67,7 @@ def prepare(model: Model, stepper: Any, options: Options, *, by_hand: bool = Fal
         doses=b.table(doses),
         fresh=b.table(fresh),
         nonnegative=guarded_components(b, model),
+        mass=model.mass,
     )
     return plan, inputs
 

@@ -96,6 +96,7 @@ class Inputs(NamedTuple):
     doses: Any
     fresh: Any
     nonnegative: Any
+    mass: Any = None
 
 
 class Crossing(NamedTuple):
@@ -111,6 +112,7 @@ class March(NamedTuple):
     """What every step changes.
 
     `record` is what the last accepted step left for its dense output: its stages, or what to take it again from.
+    `work` counts what implicit methods compute besides f: Jacobians, factorisations, solves, failures of Newton's method.
     """
 
     t: Any
@@ -128,6 +130,7 @@ class March(NamedTuple):
     crossing: Any
     log: Any
     logged: Any
+    work: Any = ()
 
 
 class Saving(NamedTuple):

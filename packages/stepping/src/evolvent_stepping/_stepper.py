@@ -5,10 +5,30 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
-from evolvent import Algorithm, ODEProblem, SecondOrderODEProblem
+from evolvent import Algorithm, ODEProblem, SecondOrderODEProblem, SplitODEProblem
 
 from ._hermite import hermite
 from ._options import Options
+
+
+class Work(NamedTuple):
+    """What a step cost, in control integers, where that is not the number of calls that Python sees."""
+
+    f: Any
+    jacobians: Any = 0
+    factorisations: Any = 0
+    solves: Any = 0
+    failures: Any = 0
+
+
+class Part(NamedTuple):
+    """A function that a stepper adds to a problem's: compiled by itself, and called by name.
+
+    `examples` are arguments like those that it will get; ``(t, y, params)`` when None.
+    """
+
+    function: Any
+    examples: Any = None
 
 
 class Step(NamedTuple):
@@ -28,8 +48,11 @@ class Step(NamedTuple):
         The ratio of the next step size to this one, when the method chooses it by itself (variable order).
     retry : tree, optional
         What the next trial wants if this one is rejected; the old cache when None.
-    work : tuple of control integers, optional
-        How often f was called inside, when it is not the number of calls that Python sees (a loop on the backend).
+    work : Work, optional
+        How often f and, by implicit methods, all else was computed; calls of f that Python sees are counted when None.
+    reason : control integer, optional
+        The `Status` to end with if no step size helps, where this trial failed for a reason of its own: a positive
+        number makes the trial fail.
     """
 
     y: Any
@@ -39,6 +62,7 @@ class Step(NamedTuple):
     factor: Any = None
     retry: Any = None
     work: Any = None
+    reason: Any = None
 
 
 class Stepper(Algorithm):
@@ -56,13 +80,22 @@ class Stepper(Algorithm):
     ``if``. States are arrays of the data plane: combine them by `System.combine`.
     """
 
-    problem_types: ClassVar[tuple[type, ...]] = (ODEProblem, SecondOrderODEProblem)
+    problem_types: ClassVar[tuple[type, ...]] = (ODEProblem, SecondOrderODEProblem, SplitODEProblem)
     order: int
     error_order: int | None = None
     dense_order: int = 3
     adaptive: bool = False
     user_functions: ClassVar[tuple[str, ...]] = ()
     velocity_free: ClassVar[bool] = False
+    takes_mass: ClassVar[bool] = False
+
+    def prepared(self, model) -> Stepper:
+        """Settle what depends on the problem, before anything is staged: a method that leaves nothing open is ready."""
+        return self
+
+    def parts(self, model) -> dict[str, Part]:
+        """List the functions that this method adds to the problem's: derivatives, linear algebra."""
+        return {}
 
     def start(self, system, t, y) -> Any:
         """Prepare the cache for a first step from `y` at `t`; by default the derivative there."""

@@ -17,6 +17,9 @@ class System:
         The parameters' leaves at present; events may have changed them.
     calls : int
         How often f was called from Python.
+    mass : array or None
+        The entries of the mass matrix: (n, n), the diagonal in the shape of y, or those of its pattern; None for the
+        identity.
     """
 
     def __init__(
@@ -27,6 +30,7 @@ class System:
         rtol: Any,
         atol: Any,
         nonnegative: Any = None,
+        mass: Any = None,
     ):
         self.backend = backend
         self.functions = functions
@@ -34,6 +38,7 @@ class System:
         self.rtol = rtol
         self.atol = atol
         self.nonnegative = nonnegative
+        self.mass = mass
         self.calls = 0
         self.combine = backend.combine
         self._f = functions.get("f")
@@ -42,7 +47,7 @@ class System:
         """The same system with other parameters."""
         if params is self.params:
             return self
-        return System(self.backend, self.functions, params, self.rtol, self.atol, self.nonnegative)
+        return System(self.backend, self.functions, params, self.rtol, self.atol, self.nonnegative, self.mass)
 
     def f(self, t, y) -> Any:
         """The derivative at (t, y), an array like y."""
@@ -51,7 +56,17 @@ class System:
             y = self.clipped(y)
         if self._f is not None:
             return self._f(t, y, self.params)
+        if "f_implicit" in self.functions:
+            return self.functions["f_implicit"](t, y, self.params) + self.functions["f_explicit"](t, y, self.params)
         return self.backend.xp.stack([y[1, ...], self.functions["acceleration"](t, y[0, ...], y[1, ...], self.params)])
+
+    def jacobian(self, t, y) -> Any:
+        """The Jacobian at (t, y), as the method's linear solver wants it."""
+        return self.functions["jacobian"](t, y, self.params)
+
+    def time_derivative(self, t, y) -> Any:
+        """The partial derivative of f with respect to time, an array like y."""
+        return self.functions["time_derivative"](t, y, self.params)
 
     def acceleration(self, t, q, v) -> Any:
         """The acceleration of a second-order problem, an array like q."""

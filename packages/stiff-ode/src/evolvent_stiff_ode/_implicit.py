@@ -1,0 +1,48 @@
+"""What implicit methods share: a linear solver, and what it is staged with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from evolvent_stepping import Part, Stepper
+
+from .linear.solver import LinearSolver
+
+
+@dataclass(frozen=True)
+class Implicit(Stepper):
+    """A method that solves linear systems with the Jacobian.
+
+    Parameters
+    ----------
+    linear_solver : LinearSolver or str
+        How; "auto" chooses by size and density.
+    """
+
+    linear_solver: Any = "auto"
+
+    implicit: ClassVar[bool] = True
+    adaptive = True
+    wants_time_derivative: ClassVar[bool] = False
+
+    def prepared(self, model):
+        """Settle the linear solver for the problem."""
+        from .linear.choice import linear_solver_for
+
+        return replace(self, linear_solver=linear_solver_for(self.linear_solver, model))
+
+    def parts(self, model):
+        parts = self.solver.parts(model)
+        if self.wants_time_derivative:
+            parts["time_derivative"] = Part(lambda t, y, params: _time_derivative(model, t, y, params))
+        return parts
+
+    @property
+    def solver(self) -> LinearSolver:
+        """The linear solver of a prepared method."""
+        return self.linear_solver
+
+
+def _time_derivative(model, t, y, params) -> Any:
+    return model.backend.time_derivative(lambda t: model.derivative(t, y, params), t, y)

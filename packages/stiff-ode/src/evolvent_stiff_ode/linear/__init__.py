@@ -1,0 +1,1 @@
+"""Linear solvers of implicit methods."""
