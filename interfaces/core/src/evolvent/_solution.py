@@ -15,8 +15,8 @@ from ._status import Status
 class Stats:
     """What a solve cost, and who ran it.
 
-    `n_f` counts evaluations of f that advanced the solution, the next four what implicit methods do besides; `seconds` is wall-clock time; `note` says why a backend
-    did not do the usual thing.
+    `n_f` counts evaluations of f that advanced the solution, the next four what implicit methods do besides;
+    `seconds` is wall-clock time; `note` says why a backend did not do the usual thing.
     """
 
     n_steps: Any = 0

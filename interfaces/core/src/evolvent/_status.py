@@ -61,8 +61,8 @@ _ADVICE = {
         "event terminal once it has become small, or give the state a rest in its effect."
     ),
     Status.NEWTON_FAILED: (
-        "Newton's iteration did not converge even in tiny steps: look whether f is smooth here, and whether a jacobian= "
-        "of your own is right (check_jacobian=True compares it)."
+        "Newton's iteration did not converge even in tiny steps: look whether f is smooth here, and whether a "
+        "jacobian= of your own is right (check_jacobian=True compares it)."
     ),
     Status.SINGULAR_MATRIX: (
         "The matrix of a step's linear systems was singular or not finite whatever the step size: look at the Jacobian "

@@ -112,7 +112,7 @@ class March(NamedTuple):
     """What every step changes.
 
     `record` is what the last accepted step left for its dense output: its stages, or what to take it again from.
-    `work` counts what implicit methods compute besides f: Jacobians, factorisations, solves, failures of Newton's method.
+    `work` counts what implicit methods compute besides f: Jacobians, factorisations, solves, Newton's failures.
     """
 
     t: Any

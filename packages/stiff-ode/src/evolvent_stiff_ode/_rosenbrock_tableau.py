@@ -11,8 +11,8 @@ import numpy as np
 class RosenbrockTableau:
     """Coefficients in the form that needs no product with the Jacobian (Hairer & Wanner, Solving ODEs II, IV.7).
 
-    The stages u solve ``(M / (gamma h) - J) u_i = f(t + alpha_i h, y + sum a_ij u_j) + M sum c_ij u_j / h + d_i h f_t``,
-    the step is ``y + sum m_i u_i``, its error ``sum error_i u_i``.
+    The stages are ``(M / (gamma h) - J) u_i = f(t + alpha_i h, y + sum a_ij u_j) + M sum c_ij u_j / h + d_i h f_t``; the
+    step is ``y + sum m_i u_i``, its error ``sum error_i u_i``.
 
     Parameters
     ----------

@@ -22,9 +22,11 @@ class DenseLU(LinearSolver):
     """
 
     def factor(self, system, jacobian, shift, imaginary=None):
+        """Factorise the matrix."""
         b = system.backend
         return b.lu(shifted_mass(system, jacobian, shift, imaginary) - jacobian)
 
     def solve(self, system, factors, rhs):
+        """Substitute."""
         b = system.backend
         return unflat(b, b.lu_solve(factors, flat(b, rhs)), rhs)
