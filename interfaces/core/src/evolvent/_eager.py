@@ -382,6 +382,26 @@ class EagerBackend:
         """The greatest entry of a control value, as a Python number."""
         return x
 
+    # ---------------------------------------------------------------- linear systems
+    def lu(self, matrix):
+        """Factorise matrices (..., n, n) for `lu_solve`: by their inverses, which every library has."""
+        # NaN where an entry is not finite, else zero: the inverse of what is infinite may well be finite.
+        with np.errstate(all="ignore"):
+            return self._inverse(matrix) + self.xp.sum(matrix * 0, axis=(-2, -1), keepdims=True)
+
+    def _inverse(self, matrix):
+        try:
+            return self.xp.linalg.inv(matrix)
+        except (ValueError, ArithmeticError, RuntimeError):  # what libraries raise for singular matrices
+            if matrix.ndim == 2:
+                return matrix * float("nan")
+            return self.xp.stack([self._inverse(matrix[i, ...]) for i in range(matrix.shape[0])])
+
+    def lu_solve(self, factors, rhs):
+        """Solve for right sides (..., n)."""
+        with np.errstate(all="ignore"):
+            return self.xp.matmul(factors, rhs[..., None])[..., 0]
+
     # ---------------------------------------------------------------- derivatives
     def jvp(self, function, x, dx):
         """The function's value and directional derivative; by central differences where the library has no better."""

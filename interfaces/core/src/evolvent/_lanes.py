@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from . import _small_lu
 from ._backend import is_array
 from ._eager import EagerBackend
 from ._errors import InputError
@@ -19,6 +20,8 @@ _SAME_IN_NUMPY = (
     "nextafter", "logical_and", "logical_or", "logical_not",
 )  # fmt: skip
 _CONTROL = SimpleNamespace(**{name: getattr(np, name) for name in _SAME_IN_NUMPY})
+
+WRITTEN_OUT = 4  # rows of matrices that are factorised entry by entry, in all lanes at once
 
 
 class LaneRecord:
@@ -263,6 +266,20 @@ class LanesBackend(EagerBackend):
     def put(self, buffer, index, value, when):
         buffer.add(index, value, np.broadcast_to(when, self.lanes) & self._active[-1])
         return buffer
+
+    # ---------------------------------------------------------------- linear systems
+    def lu(self, matrix):
+        if matrix.shape[0] <= WRITTEN_OUT:
+            with np.errstate(all="ignore"):
+                return _small_lu.lu(self.xp, matrix)
+        return tree_map(lambda x: self.xp.moveaxis(x, 0, -1), self.single.lu(self.xp.moveaxis(matrix, -1, 0)))
+
+    def lu_solve(self, factors, rhs):
+        if rhs.shape[0] <= WRITTEN_OUT:
+            with np.errstate(all="ignore"):
+                return _small_lu.lu_solve(self.xp, factors, rhs)
+        factors = tree_map(lambda x: self.xp.moveaxis(x, -1, 0), factors)
+        return self.xp.moveaxis(self.single.lu_solve(factors, self.xp.moveaxis(rhs, -1, 0)), 0, -1)
 
     # ---------------------------------------------------------------- derivatives
     def jvp(self, function, x, dx):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from threading import local
 from typing import Any
 
@@ -84,6 +85,37 @@ class NumpyBackend(EagerBackend):
         if error.dtype != scale.dtype:
             return self.rms(error / scale)
         return self.rms(np.divide(error, scale, out=scale))
+
+    # ---------------------------------------------------------------- linear systems
+    def lu(self, matrix):
+        lapack = _lapack()
+        if lapack is None or matrix.ndim != 2:
+            return super().lu(matrix)
+        # The transposed matrix is in LAPACK's order already.
+        factors, pivots, singular = getattr(lapack, _LETTER[matrix.dtype.char] + "getrf")(matrix.T)
+        if singular or not np.isfinite(matrix).all():
+            factors = np.full_like(factors, np.nan)
+        return factors, pivots
+
+    def lu_solve(self, factors, rhs):
+        if not isinstance(factors, tuple):
+            return super().lu_solve(factors, rhs)
+        triangles, pivots = factors
+        solve = getattr(_lapack(), _LETTER[np.result_type(triangles, rhs).char] + "getrs")
+        return solve(triangles, pivots, rhs, trans=1)[0]
+
+
+_LETTER = {"f": "s", "d": "d", "F": "c", "D": "z"}
+
+
+@cache
+def _lapack() -> Any:
+    """SciPy's LAPACK, where SciPy is installed."""
+    try:
+        from scipy.linalg import lapack
+    except ImportError:
+        return None
+    return lapack
 
 
 class Workspace(local):

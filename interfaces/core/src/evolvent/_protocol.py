@@ -133,6 +133,20 @@ class Backend(Protocol):
         """Repeat `body` while `cond` holds, with a carry of fixed structure."""
         ...
 
+    # ---------------------------------------------------------------- for algorithms: linear systems
+    def lu(self, matrix) -> Any:
+        """Factorise a dense data-plane matrix (n, n), real or complex, for `lu_solve`.
+
+        The factors are a tree of arrays of fixed structure and shapes, to be carried through loops. With lanes the
+        matrix is (n, n, lanes). Of a matrix that is singular or not finite they give results that are not finite;
+        nothing is raised and nobody warned.
+        """
+        ...
+
+    def lu_solve(self, factors, rhs) -> Any:
+        """Solve for a right side (n,), with lanes (n, lanes); complex where the matrix is."""
+        ...
+
     # ---------------------------------------------------------------- for algorithms: derivatives
     def jvp(self, function, x, dx) -> Any:
         """The function's value and its derivative along `dx`."""

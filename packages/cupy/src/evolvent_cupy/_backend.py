@@ -86,6 +86,8 @@ class CupyBackend(EagerBackend):
     filtered = on_device(EagerBackend.filtered)
     data_times = on_device(EagerBackend.data_times)
     evaluate = on_device(EagerBackend.evaluate)
+    lu = on_device(EagerBackend.lu)
+    lu_solve = on_device(EagerBackend.lu_solve)
 
     def program(self, entry, functions, examples):
         run = super().program(entry, functions, examples)

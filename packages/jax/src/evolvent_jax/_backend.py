@@ -13,6 +13,7 @@ import numpy as np
 from jax import lax
 
 from evolvent import EagerBackend
+from evolvent.linear import written_out
 
 from . import _control
 from ._loops import while_loop
@@ -24,6 +25,8 @@ register_solutions()
 # Compiled programs by what was staged. Least recently used ones go first: a program holds machine code.
 _programs: OrderedDict[Any, Any] = OrderedDict()
 _KEPT = 256
+
+WRITTEN_OUT = 4  # rows of matrices that are factorised entry by entry: what calls LAPACK can't be fused with the rest
 
 
 def is_tracer(x: Any) -> bool:
@@ -263,6 +266,19 @@ class JaxBackend(EagerBackend):
 
     def most(self, x):
         return np.max(np.asarray(x)).item()
+
+    # ---------------------------------------------------------------- linear systems
+    def lu(self, matrix):
+        if matrix.shape[0] <= WRITTEN_OUT:
+            return written_out.lu(jnp, matrix)
+        factors, pivots = jax.scipy.linalg.lu_factor(matrix)
+        regular = jnp.all(jnp.isfinite(matrix)) & jnp.all(jnp.diagonal(factors) != 0)
+        return jnp.where(regular, factors, jnp.nan), pivots
+
+    def lu_solve(self, factors, rhs):
+        if rhs.shape[0] <= WRITTEN_OUT:
+            return written_out.lu_solve(jnp, factors, rhs)
+        return jax.scipy.linalg.lu_solve(factors, rhs)
 
     # ---------------------------------------------------------------- derivatives
     def jvp(self, function, x, dx):

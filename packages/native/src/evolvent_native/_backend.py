@@ -11,7 +11,7 @@ import optree
 from evolvent import CannotStage, InputError, NumpyBackend
 from evolvent.compiled import is_compiled, is_dispatcher
 
-from . import _control, _derived, _pointers, _recording
+from . import _control, _derived, _linear, _pointers, _recording
 from ._array import Array, array, cast
 from ._errors import reason, where_raised
 from ._functions.elementwise import real_dtype
@@ -215,6 +215,13 @@ class NativeBackend(NumpyBackend):
 
     def most(self, x):
         return np.max(x).item() if isinstance(x, np.ndarray) else x
+
+    # ---------------------------------------------------------------- linear systems
+    def lu(self, matrix):
+        return _linear.lu(matrix) if recording() else super().lu(matrix)
+
+    def lu_solve(self, factors, rhs):
+        return _linear.lu_solve(factors, rhs) if recording() else super().lu_solve(factors, rhs)
 
     # ---------------------------------------------------------------- derivatives
     def jvp(self, function, x, dx):

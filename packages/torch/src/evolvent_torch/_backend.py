@@ -186,6 +186,17 @@ class TorchBackend(EagerBackend):
             return x.detach()
         return x
 
+    # linear systems
+    def lu(self, matrix):
+        """Factorise matrices (..., n, n) for `lu_solve`."""
+        factors, pivots, singular = torch.linalg.lu_factor_ex(matrix)
+        regular = (singular == 0) & torch.isfinite(matrix).all(-1).all(-1)
+        return torch.where(regular[..., None, None], factors, torch.nan), pivots
+
+    def lu_solve(self, factors, rhs):
+        """Solve for right sides (..., n)."""
+        return torch.linalg.lu_solve(*factors, rhs[..., None])[..., 0]
+
     # derivatives
     def jvp(self, function, x, dx):
         """The function's value and directional derivative, by forward mode."""
