@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from .backends import assert_close, make_array, to_numpy
     from .conformance import AlgorithmConformance
     from .convergence import Convergence, measured_order, measured_tolerance_order
-    from .problems import ReferenceProblem, reference_problems
+    from .problems import ReferenceProblem, dae_problems, reference_problems, stiff_problems
 
 __version__ = "0.1.0"
 
@@ -17,10 +17,12 @@ _HOME = {
     "Convergence": "convergence",
     "ReferenceProblem": "problems",
     "assert_close": "backends",
+    "dae_problems": "problems",
     "make_array": "backends",
     "measured_order": "convergence",
     "measured_tolerance_order": "convergence",
     "reference_problems": "problems",
+    "stiff_problems": "problems",
     "to_numpy": "backends",
 }
 
@@ -29,10 +31,12 @@ __all__ = [
     "Convergence",
     "ReferenceProblem",
     "assert_close",
+    "dae_problems",
     "make_array",
     "measured_order",
     "measured_tolerance_order",
     "reference_problems",
+    "stiff_problems",
     "to_numpy",
 ]
 

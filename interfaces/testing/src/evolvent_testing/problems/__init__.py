@@ -1,6 +1,6 @@
 """Initial value problems whose solutions are known, for every array library."""
 
-from ._reference import ReferenceProblem, reference_problems
+from ._reference import ReferenceProblem, dae_problems, reference_problems, stiff_problems
 from .bodies import (
     arenstorf,
     henon_heiles,
@@ -12,6 +12,8 @@ from .bodies import (
     spring,
     swinging_kepler,
 )
+from .chemistry import hires, oregonator, pollution, robertson
+from .circuits_and_mechanics import van_der_pol
 from .detest import (
     detest_a1,
     detest_a2,
@@ -51,14 +53,18 @@ from .dynamics import (
     rotation,
 )
 from .happenings import bouncing_ball, dosing
+from .stiff_models import brusselator_periodic, heat, prothero_robinson, robertson_chain
 
 __all__ = [
     "ReferenceProblem",
+    "dae_problems",
     "reference_problems",
+    "stiff_problems",
     "arenstorf",
     "bouncing_ball",
     "brusselator_1d",
     "brusselator_2d",
+    "brusselator_periodic",
     "clockwork",
     "detest_a1",
     "detest_a2",
@@ -87,17 +93,25 @@ __all__ = [
     "detest_e5",
     "dosing",
     "fitzhugh_nagumo",
+    "heat",
     "henon_heiles",
+    "hires",
     "kepler",
     "kepler_second_order",
     "kink",
     "linear",
     "lorenz",
     "lotka_volterra",
+    "oregonator",
     "pleiades",
+    "pollution",
+    "prothero_robinson",
     "rabi",
     "rigid_body",
+    "robertson",
+    "robertson_chain",
     "rotation",
     "spring",
     "swinging_kepler",
+    "van_der_pol",
 ]

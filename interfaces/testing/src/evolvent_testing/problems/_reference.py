@@ -14,7 +14,7 @@ import optree
 
 import evolvent as ev
 
-_MAKERS: dict[str, Callable[..., ReferenceProblem]] = {}
+_MAKERS: dict[str, dict[str, Callable[..., ReferenceProblem]]] = {"nonstiff": {}, "stiff": {}, "dae": {}}
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,19 @@ class ReferenceProblem:
         `evolvent.Event` and `evolvent.Dose` values.
     event_times : tuple of float
         When the events happen, exactly.
+    discontinuities : tuple of float
+        When f jumps.
+    mass : numpy.ndarray, optional
+        The matrix M of ``M y' = f``, or its diagonal.
+    jacobian : callable, optional
+        ``jacobian(t, y, params)``, where it is short to write.
+    stiff : bool
+        Whether explicit methods are at a loss.
+    scale : float
+        The size of an entry below which digits no longer count: tolerances are ``rtol`` and ``scale * rtol``, and
+        errors are divided by ``|reference| + scale``, as the test set's "mixed" digits are.
+    compared : tuple of int, optional
+        Along the first axis, the entries that are compared; all where None.
     name : str
         The name of the function that makes the problem.
     """
@@ -58,6 +71,12 @@ class ReferenceProblem:
     digits: int = 14
     events: tuple[Any, ...] = ()
     event_times: tuple[float, ...] = ()
+    discontinuities: tuple[float, ...] = ()
+    mass: np.ndarray | None = None
+    jacobian: Callable[..., Any] | None = None
+    stiff: bool = False
+    scale: float = 1.0
+    compared: tuple[int, ...] | None = None
     name: str = ""
 
     @property
@@ -71,7 +90,8 @@ class ReferenceProblem:
             q0, v0 = changes.pop("y0", self.y0)
             given = {"q0": q0, "v0": v0, "t_span": self.t_span, "params": self.params, "events": self.events}
             return ev.SecondOrderODEProblem(self.f, **{**given, **changes})
-        given = {"y0": self.y0, "t_span": self.t_span, "params": self.params, "events": self.events}
+        names = ("y0", "t_span", "params", "events", "discontinuities", "mass", "jacobian")
+        given = {name: getattr(self, name) for name in names}
         return ev.ODEProblem(self.f, **{**given, **changes})
 
     def reference(self, t: float | None = None) -> np.ndarray:
@@ -80,21 +100,50 @@ class ReferenceProblem:
         Raises
         ------
         ValueError
-            If the problem has no closed form and `t` is not the end.
+            If the problem has no closed form and `t` is not the end, or an argument of the maker was changed.
         """
         if self.exact is not None:
             return np.asarray(self.exact(self.t_span[1] if t is None else t))
         if t is not None and t != self.t_span[1]:
             raise ValueError(f"t: {self.name} has a reference at t = {self.t_span[1]} only, got {t!r}")
-        assert self.final is not None
+        if self.final is None:
+            raise ValueError(f"{self.name} has a reference with the default arguments only")
         return self.final
 
+    def error(self, y: Any) -> float:
+        """Measure how far a state at the end is from the reference: the largest error of the entries that count.
 
-def reference_problem(describe: Callable[[Any], ReferenceProblem]) -> Callable[..., ReferenceProblem]:
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from evolvent_testing import stiff_problems
+        >>> hires = stiff_problems()["hires"](np)
+        >>> hires.error(1.001 * hires.reference()) < 1e-3
+        True
+        """
+        reference = self.reference()
+        error = np.abs(np.asarray(y) - reference) / (np.abs(reference) + self.scale)
+        return float(np.max(error if self.compared is None else error[list(self.compared)]))
+
+
+def reference_problem(describe: Callable[..., ReferenceProblem]) -> Callable[..., ReferenceProblem]:
     """Enter a problem into the list; `describe(xp)` gives its state and parameters as host data."""
+    return _enter(describe, "nonstiff")
 
-    def make(xp, dtype=None, device=None) -> ReferenceProblem:
-        given = describe(xp)
+
+def stiff_problem(describe: Callable[..., ReferenceProblem]) -> Callable[..., ReferenceProblem]:
+    """Enter a stiff problem into its list; what `describe` takes beside xp are arguments of the problem."""
+    return _enter(describe, "stiff")
+
+
+def dae_problem(describe: Callable[..., ReferenceProblem]) -> Callable[..., ReferenceProblem]:
+    """Enter a problem with a singular mass matrix into its list."""
+    return _enter(describe, "dae")
+
+
+def _enter(describe: Callable[..., ReferenceProblem], kind: str) -> Callable[..., ReferenceProblem]:
+    def make(xp, dtype=None, device=None, **arguments) -> ReferenceProblem:
+        given = describe(xp, **arguments)
         dtype = xp.float64 if dtype is None else dtype
 
         def convert(leaf):
@@ -105,18 +154,19 @@ def reference_problem(describe: Callable[[Any], ReferenceProblem]) -> Callable[.
 
         y0 = tuple(map(convert, given.y0)) if given.second_order else convert(given.y0)
         params = optree.tree_map(convert, given.params, is_leaf=lambda leaf: isinstance(leaf, list), none_is_leaf=True)
-        given = replace(given, y0=y0, params=params, name=describe.__name__)
-        return given if given.exact is not None else replace(given, **_stored_reference(given.name, given.second_order))
+        given = replace(given, y0=y0, params=params, name=describe.__name__, stiff=kind != "nonstiff")
+        known = given.exact is not None or given.final is not None or arguments
+        return given if known else replace(given, **_stored_reference(given.name, given.second_order))
 
     update_wrapper(make, describe)
     del make.__wrapped__  # its signature is not the maker's
     make.__doc__ = f"{describe.__doc__}"
-    _MAKERS[describe.__name__] = make
+    _MAKERS[kind][describe.__name__] = make
     return make
 
 
 def reference_problems() -> dict[str, Callable[..., ReferenceProblem]]:
-    """List all reference problems: name to maker ``maker(xp, dtype=None, device=None)``.
+    """List the reference problems that are not stiff: name to maker ``maker(xp, dtype=None, device=None)``.
 
     Examples
     --------
@@ -126,7 +176,39 @@ def reference_problems() -> dict[str, Callable[..., ReferenceProblem]]:
     >>> lorenz.t_span, lorenz.y0.dtype
     ((0.0, 10.0), dtype('float64'))
     """
-    return dict(_MAKERS)
+    return dict(_MAKERS["nonstiff"])
+
+
+def stiff_problems() -> dict[str, Callable[..., ReferenceProblem]]:
+    """List the stiff reference problems: name to maker ``maker(xp, dtype=None, device=None, **arguments)``.
+
+    Some take arguments of their own, a number of points or a stiffness; the reference is for the default ones
+    unless it is a closed form.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from evolvent_testing import stiff_problems
+    >>> robertson = stiff_problems()["robertson"](np)
+    >>> robertson.t_span[1], robertson.scale
+    (100000000000.0, 1e-08)
+    >>> stiff_problems()["brusselator_periodic"](np, points=16).y0.shape
+    (2, 16, 16)
+    """
+    return dict(_MAKERS["stiff"])
+
+
+def dae_problems() -> dict[str, Callable[..., ReferenceProblem]]:
+    """List the reference problems ``M y' = f`` with a singular M: name to maker, as for `stiff_problems`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from evolvent_testing import dae_problems
+    >>> dae_problems()["robertson_dae"](np).mass
+    array([1., 1., 0.])
+    """
+    return dict(_MAKERS["dae"])
 
 
 def _matching(xp, dtype, host: np.ndarray) -> Any:
