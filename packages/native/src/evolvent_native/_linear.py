@@ -11,7 +11,7 @@ from ._array import Array, array, cast
 from ._functions.elementwise import real_dtype
 from ._graph import INT, make, make_many
 
-WRITTEN_OUT = 4  # rows of matrices that are factorised entry by entry
+WRITTEN_OUT = 5  # rows of matrices that are factorised entry by entry: in half the time, and as quickly compiled
 
 
 def lu(matrix: Any) -> tuple[Array, ...]:

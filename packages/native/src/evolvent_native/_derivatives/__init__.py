@@ -1,6 +1,7 @@
 """Derivatives of what was recorded, as more of the same: nodes in, nodes out."""
 
-from .colouring import colouring
+from evolvent.sparse import colouring
+
 from .forward import jvp
 from .jacobian import compressed_jacobian, hvp, jacobian
 from .reverse import vjp

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from evolvent.sparse import colouring
+
 from .. import _graph
 from .._graph import Node
 from .._inline import copy_node
 from . import entries
-from .colouring import colouring
 from .forward import jvp
 from .recording import broadcast, cast, fill, gather, iota, like, pack, reshape
 from .reverse import vjp
