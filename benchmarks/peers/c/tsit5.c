@@ -9,6 +9,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "control.h"
+
 #define REAL double
 #define SCALAR double
 #define STEP step
@@ -25,40 +27,10 @@
 #define ALPHA (0.85 / 5)
 #define BETA (0.20 / 5)
 
-typedef struct {
-    long accepted, rejected, evaluations;
-} statistics;
-
 static const double error_weights[7] = {
     0.0017800110522257714,  0.0008164344596567463, -0.007880878010261995, 0.1447110071732629,
     -0.5823571654525552,    0.45808210592918697,   -1.0 / 66.0,
 };
-
-static double scaled_norm(const double *x, const double *y, const double *z, double rtol, double atol)
-{
-    double sum = 0.0;
-    for (long i = 0; i < DIMENSION; i++) {
-        double ratio = x[i] / (atol + rtol * fmax(fabs(y[i]), fabs(z[i])));
-        sum += ratio * ratio;
-    }
-    return sqrt(sum / DIMENSION);
-}
-
-/* Hairer, Norsett, Wanner, "Solving Ordinary Differential Equations I", section II.4. */
-static double initial_step(double t, const double *y, const double *f, const double *p, double span, double rtol,
-                           double atol)
-{
-    double probe[DIMENSION], change[DIMENSION];
-    double size = scaled_norm(y, y, y, rtol, atol), slope = scaled_norm(f, y, y, rtol, atol);
-    double guess = size < 1e-5 || slope < 1e-5 ? 1e-6 : 0.01 * size / slope;
-    guess = fmin(guess, span);
-    for (long i = 0; i < DIMENSION; i++) probe[i] = y[i] + guess * f[i];
-    RHS(t + guess, probe, p, change);
-    for (long i = 0; i < DIMENSION; i++) change[i] = (change[i] - f[i]) / guess;
-    double largest = fmax(slope, scaled_norm(change, y, y, rtol, atol));
-    double refined = largest <= 1e-15 ? fmax(1e-6, guess * 1e-3) : pow(0.01 / largest, 0.2);
-    return fmin(fmin(100.0 * guess, refined), span);
-}
 
 /* Tsitouras's free interpolant of order 4, at the fraction x of the step. */
 static void interpolate(double x, double h, const double *y, double (*k)[DIMENSION], double *out)
@@ -90,7 +62,7 @@ int solve(const double *y0, const double *p, double t0, double t1, double rtol, 
     long saved = 0;
     memcpy(y, y0, sizeof y);
     RHS(t, y, p, k[0]);
-    double h = initial_step(t, y, k[0], p, t1 - t0, rtol, atol);
+    double h = initial_step(5.0, t, y, k[0], p, t1 - t0, rtol, atol);
     for (; saved < count && saves[saved] <= t; saved++) memcpy(out + saved * DIMENSION, y, sizeof y);
     memset(stats, 0, sizeof *stats);
     while (t < t1) {
