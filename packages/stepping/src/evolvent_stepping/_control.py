@@ -35,6 +35,7 @@ class StepControl:
     safety: float = 0.9
     smallest: float = 0.2
     largest: float = 10.0
+    steady: float = 1.0
 
     def start(self, b) -> Memory:
         return Memory(b.real(0.0), b.real(0.0), b.boolean(False))
@@ -58,8 +59,12 @@ class StepControl:
             c.where(accepted, memory.last, memory.before) if b2 else memory.before,
             c.logical_not(accepted),
         )
-        factor = c.minimum(largest, change)
-        return c.maximum(factor, b.real(self.smallest)), memory
+        factor = c.maximum(c.minimum(largest, change), b.real(self.smallest))
+        if self.steady > 1.0:
+            # A step that hardly changes can go on with its factorisation.
+            same = c.logical_and(accepted, c.logical_and(factor >= 0.95, factor < self.steady))
+            factor = c.where(same, b.real(1.0), factor)
+        return factor, memory
 
 
 def initial_step(system, t, y, f0, direction, order: int, span) -> Any:

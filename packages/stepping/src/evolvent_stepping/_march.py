@@ -32,7 +32,7 @@ def begin(plan: Plan, system: Any, inputs: Inputs) -> March:
         cache=cache,
         start=t,
         length=dt * inputs.direction,
-        record=Again(y, cache) if b.rematerialise else None,
+        record=_first_record(plan, system, t, y, cache),
         memory=plan.control.start(b),
         accepted=zero,
         rejected=zero,
@@ -43,6 +43,13 @@ def begin(plan: Plan, system: Any, inputs: Inputs) -> March:
         logged=zero,
         work=(zero,) * 4 if plan.stepper.implicit else (),
     )
+
+
+def _first_record(plan: Plan, system: Any, t: Any, y: Any, cache: Any) -> Any:
+    """What stands for the record of a last step at the very start."""
+    if plan.stepper.retakes:
+        return Again(y, cache) if system.backend.rematerialise else None
+    return plan.stepper.at_rest(system, t, y)
 
 
 def _is_derivative(cache: Any, y: Any) -> bool:
@@ -110,7 +117,7 @@ def attempt(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, valu
         cache=step.cache,
         start=m.t,
         length=h,
-        record=Again(m.y, m.cache) if b.rematerialise else step.dense,
+        record=Again(m.y, m.cache) if b.rematerialise and plan.stepper.retakes else step.dense,
         memory=memory,
         accepted=m.accepted + one,
         rejected=m.rejected,
@@ -161,18 +168,21 @@ def decide(plan, b, inputs, m, step, h, hits, error, outside) -> tuple[Any, Any,
     """Whether to keep a step, the size of the next, the controller's memory, and whether the solve has failed."""
     c = b.control
     broken = c.where(outside, b.integer(Status.STEP_TOO_SMALL), b.integer(Status.NON_FINITE))
-    well = c.logical_not(outside)
+    well, own = c.logical_not(outside), None
     if step.reason is not None:
         own = step.reason > RUNNING
         well, broken = c.logical_and(well, c.logical_not(own)), c.where(own, step.reason, broken)
     if not plan.adaptive:
         accepted = c.logical_and(c.isfinite(error), well)
-        return accepted, m.dt, m.memory, c.where(accepted, m.status, broken)
+        # The same step again, where the method wants to try it with a new Jacobian.
+        goes_on = accepted if own is None else c.logical_or(accepted, c.logical_and(own, step.factor == 1.0))
+        return accepted, m.dt, m.memory, c.where(goes_on, m.status, broken)
     accepted = c.logical_and(error <= 1.0, well)
     judged = c.where(well, error, b.real(1e10))
     factor, memory = plan.control.factor(b, judged, plan.error_order, m.memory, accepted)
     if step.factor is not None:
-        factor = c.where(c.isfinite(error), step.factor, b.real(plan.control.smallest))
+        knows = c.isfinite(error) if step.reason is None else c.logical_or(c.isfinite(error), own)
+        factor = c.where(c.logical_and(step.factor > 0.0, knows), step.factor, factor)
     length = c.abs(h)
     proposed = length * factor
     # A step cut short to hit its target says nothing against the size that it was cut from.
@@ -180,7 +190,8 @@ def decide(plan, b, inputs, m, step, h, hits, error, outside) -> tuple[Any, Any,
     least = c.maximum(inputs.min_step, 4.0 * b.epsilon * c.abs(m.t))
     dt = c.maximum(c.minimum(dt, inputs.max_step), least)
     stuck = c.logical_and(c.logical_not(accepted), length <= least)
-    failed = c.where(c.logical_and(c.isfinite(error), well), b.integer(Status.STEP_TOO_SMALL), broken)
+    usual = c.isfinite(error) if own is None else c.logical_and(c.isfinite(error), c.logical_not(own))
+    failed = c.where(usual, b.integer(Status.STEP_TOO_SMALL), broken)
     return accepted, dt, memory, c.where(stuck, failed, m.status)
 
 

@@ -29,7 +29,7 @@ def prepare(model: Model, stepper: Any, options: Options, *, by_hand: bool = Fal
     guarded = "" if problem.domain is None else ("nonnegative" if model.nonnegative is not None else "inside")
     plan = Plan(
         stepper=stepper,
-        control=StepControl(beta=getattr(stepper, "controller", StepControl.beta)),
+        control=StepControl(beta=getattr(stepper, "controller", StepControl.beta), steady=stepper.steady),
         adaptive=adaptive,
         first_step_given=options.dt is not None,
         save=save,

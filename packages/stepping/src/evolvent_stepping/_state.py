@@ -57,7 +57,8 @@ class Plan:
         All trajectories of a batch then keep one time, and a state that turns NaN stays so to the end, where it is
         seen.
         """
-        return self.sweeps and self.batched and not self.adaptive and not self.guarded
+        unguarded = not (self.adaptive or self.guarded or self.stepper.implicit)
+        return self.sweeps and self.batched and unguarded
 
     @property
     def logs(self) -> bool:

@@ -45,7 +45,8 @@ class Step(NamedTuple):
     dense : tree
         What `Stepper.interpolate` wants to evaluate the solution inside this step.
     factor : control scalar, optional
-        The ratio of the next step size to this one, when the method chooses it by itself (variable order).
+        The ratio of the next step size to this one, when the method chooses it by itself (variable order); the
+        controller's where it is zero.
     retry : tree, optional
         What the next trial wants if this one is rejected; the old cache when None.
     work : Work, optional
@@ -74,6 +75,10 @@ class Stepper(Algorithm):
     Fields that hold functions ``(t, y, params)`` of the user are named in `user_functions`; the step calls them as
     ``system.functions[name](t, y, system.params)``, so that they are seen as f is: on any backend, never stale.
 
+    Where a step is dear, `retakes` is False: compiled solves then carry the dense-output data of the last step, for
+    which `at_rest` gives the start, instead of taking it again. A method that reuses factorisations says by `steady` up
+    to which ratio a larger step is not worth it.
+
     A method for second-order problems whose acceleration must not depend on the velocity says so by `velocity_free`.
 
     Times and step sizes (`t`, `dt`) are scalars of the control plane: use Python's arithmetic on them, and no
@@ -88,6 +93,8 @@ class Stepper(Algorithm):
     user_functions: ClassVar[tuple[str, ...]] = ()
     velocity_free: ClassVar[bool] = False
     takes_mass: ClassVar[bool] = False
+    retakes: ClassVar[bool] = True
+    steady: ClassVar[float] = 1.0
 
     def prepared(self, model) -> Stepper:
         """Settle what depends on the problem, before anything is staged: a method that leaves nothing open is ready."""
@@ -104,6 +111,10 @@ class Stepper(Algorithm):
     @abstractmethod
     def step(self, system, t, y, dt, cache) -> Step:
         """Try one step from `y` at `t` to ``t + dt`` (`dt` is negative backward in time)."""
+
+    def at_rest(self, system, t, y) -> Any:
+        """Make the dense-output data of a step of no length, by methods with ``retakes = False``."""
+        raise NotImplementedError
 
     def complete(self, system, dense) -> Any:
         """Add to a step's data what only dense output wants: called once, before a step is evaluated."""

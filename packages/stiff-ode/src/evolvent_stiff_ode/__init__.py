@@ -10,6 +10,7 @@ from typing import Any
 
 _BUILDING_BLOCKS = {
     "DenseLU": "linear.dense",
+    "Implicit": "_implicit",
     "LinearSolver": "linear.solver",
     "Rosenbrock": "_rosenbrock",
     "RosenbrockTableau": "_rosenbrock_tableau",

@@ -33,6 +33,7 @@ class Rosenbrock(Implicit):
 
     tableau: ClassVar[RosenbrockTableau]
     takes_mass: ClassVar[bool] = True
+    retakes: ClassVar[bool] = False
     wants_time_derivative: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs):
@@ -44,6 +45,10 @@ class Rosenbrock(Implicit):
     def start(self, system, t, y):
         """Keep nothing from step to step."""
         return ()
+
+    def at_rest(self, system, t, y):
+        """A step of no length."""
+        return Stages(t, 0.0 * t, y, y, tuple(system.backend.zeros_like(y) for _ in self.tableau.dense))
 
     def step(self, system, t, y, dt, cache) -> Step:
         """Solve one linear system a stage."""
