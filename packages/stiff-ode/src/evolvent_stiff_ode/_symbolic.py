@@ -156,7 +156,7 @@ class Straight:
         self.place: dict[tuple[int, int], int] = {}
         for i in range(n):
             entries, k = filled[i], 0
-            while (before := entries >> k << k & (1 << i) - 1):
+            while before := entries >> k << k & (1 << i) - 1:
                 k = (before & -before).bit_length()
                 entries |= filled[k - 1] >> k << k
             filled[i] = entries
