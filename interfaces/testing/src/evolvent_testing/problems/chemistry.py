@@ -15,6 +15,11 @@ HAIRER_2 = (
 )
 
 
+def along(xp, values, state):
+    """Let an array that is like the first axes of a state broadcast against all of them."""
+    return xp.reshape(values, (*values.shape, *(1 for _ in state.shape[values.ndim :])))
+
+
 @stiff_problem
 def robertson(xp):
     """Robertson's autocatalytic reaction, ROBER, to t = 1e11."""
@@ -166,4 +171,52 @@ def pollution(xp):
         params={"k": rates},
         final=np.array(final),
         scale=1e-4,
+    )
+
+
+@stiff_problem
+def pyrolysis(xp):
+    """E5 to t = 1e13: rates that differ by eighteen orders of magnitude, concentrations down to 1e-22."""
+
+    def f(t, y, p):
+        slow, first = p["A"] * y[0], p["B"] * y[0] * y[2]
+        second, third = slow - p["M"] * p["C"] * y[1] * y[2], first - p["C"] * y[3]
+        return [-slow - first, second, second - third, third]
+
+    return ReferenceProblem(
+        f,
+        [1.76e-3, 0.0, 0.0, 0.0],
+        (0.0, 1e13),
+        HAIRER_2 + ", section IV.10; final state: " + TEST_SET,
+        params={"A": 7.89e-10, "B": 1.1e7, "C": 1.13e3, "M": 1e6},
+        final=np.array([0.1152903278711829e-290, 0.8867655517642120e-22, 0.8854814626268838e-22, 0.0]),
+        scale=1e-22,
+    )
+
+
+@stiff_problem
+def medical_akzo_nobel(xp, points=200):
+    """Antibodies that go into a tumour and bind there; state (point, [free, bound])."""
+    zeta = np.arange(1, points + 1) / points
+    quarter = (zeta - 1.0) ** 2 / 4.0
+    drift = 2.0 * (zeta - 1.0) * quarter / 4.0 * points / 2.0
+    spread = quarter**2 * points**2
+
+    def f(t, y, p):
+        free, bound = y[:, 0, ...], y[:, 1, ...]
+        given = 2.0 * xp.astype(xp.asarray(t) <= 5.0, y.dtype) + 0.0 * free[:1, ...]
+        # At the last point drift and spread are zero, so that it does not matter what is beyond.
+        left, right = xp.concat([given, free[:-1, ...]], axis=0), xp.concat([free[1:, ...], given], axis=0)
+        binding = p["k"] * free * bound
+        moved = along(xp, p["spread"], free) * (left - 2.0 * free + right)
+        moved = moved + along(xp, p["drift"], free) * (right - left)
+        return xp.stack([moved - binding, -binding], axis=1)
+
+    return ReferenceProblem(
+        f,
+        np.tile([0.0, 1.0], (points, 1)),
+        (0.0, 20.0),
+        TEST_SET + ", Medical Akzo Nobel problem",
+        params={"k": 100.0, "drift": drift, "spread": spread},
+        discontinuities=(5.0,),
     )

@@ -7,12 +7,7 @@ import math
 import numpy as np
 
 from ._reference import ReferenceProblem, stiff_problem
-from .chemistry import HAIRER_2
-
-
-def along(xp, values, state):
-    """Let an array that is like the first axes of a state broadcast against all of them."""
-    return xp.reshape(values, (*values.shape, *(1 for _ in state.shape[values.ndim :])))
+from .chemistry import HAIRER_2, along
 
 
 @stiff_problem
