@@ -10,7 +10,10 @@ import numpy as np
 from . import _scalars
 from ._backend import describe_device, is_array
 from ._errors import InputError
+from ._registry import hook_results
 from ._trees import flatten, leaves, tree_map, unflatten
+
+FINITE_DIFFERENCES = "derivatives are finite differences"
 
 
 def namespace(array: Any) -> Any:
@@ -43,6 +46,7 @@ class EagerBackend:
     unbounded = True  # records grow as they must
     sweeps = False  # whether drivers should loop over the times to save, and march from one to the next
     note = ""
+    exact = False  # whether derivatives are the library's own
     forced = False
     slice: int | None = None  # steps between looks at the keyboard; Python itself looks all the time
     tables: Any = np  # what control-plane tables are made with
@@ -405,26 +409,109 @@ class EagerBackend:
     # ---------------------------------------------------------------- derivatives
     def jvp(self, function, x, dx):
         """The function's value and directional derivative; by central differences where the library has no better."""
+        self._differences()
         # The step balances the cubic truncation error against rounding.
-        eps = float(self.xp.finfo(self.real_dtype(x.dtype)).eps) ** (1 / 3)
-        scale = max(1.0, float(self.xp.max(self.xp.abs(x))) if x.ndim else float(abs(x)))
-        size = float(self.xp.max(self.xp.abs(dx))) if dx.ndim else float(abs(dx))
-        if size == 0.0:
-            value = function(x)
-            return value, self.xp.zeros_like(value)
-        h = eps * scale / size
+        scale = self._largest(x)
+        size = self._largest(dx)
+        h = self._epsilon(x) ** (1 / 3) * self.xp.where(scale > 1.0, scale, self.xp.ones_like(scale))
+        # A direction of length zero has no derivative to look for.
+        h = h / self.xp.where(size > 0.0, size, self.xp.ones_like(size))
         return function(x), (function(x + h * dx) - function(x - h * dx)) / (2.0 * h)
 
+    def _largest(self, x):
+        """The largest magnitude (in each lane)."""
+        return self.xp.max(self.xp.reshape(self.xp.abs(x), (-1, *self.lanes)), axis=0)
+
+    def _epsilon(self, x) -> float:
+        return float(self.xp.finfo(self.real_dtype(x.dtype)).eps)
+
+    def _differences(self) -> None:
+        """Say in the statistics how derivatives were found."""
+        if FINITE_DIFFERENCES not in self.note:
+            self.note = f"{self.note}; {FINITE_DIFFERENCES}" if self.note else FINITE_DIFFERENCES
+
     def jacobian(self, function, x):
-        """The dense Jacobian of a function of a vector, one direction after the other."""
-        eye = self.xp.eye(x.shape[0], dtype=x.dtype, device=self.device)
-        columns = [self.jvp(function, x, eye[i, ...])[1] for i in range(x.shape[0])]
-        return self.xp.stack(columns, axis=-1)
+        """The dense Jacobian of a function of an array, (size of its value, size of x)."""
+        flat = self.xp.reshape(x, (-1, *self.lanes))
+        changes, steps = self.pushed(function, x, np.eye(flat.shape[0], dtype=bool))
+        changes = self.xp.moveaxis(changes, 0, 1)
+        return changes if steps is None else changes / steps[None, ...]
+
+    def sparse_jacobian(self, function, x, pattern):
+        """The Jacobian's entries at the places of a pattern: columns of one colour by one direction."""
+        if not pattern.size:
+            return self.xp.zeros((0, *self.lanes), dtype=x.dtype, device=self.device)
+        masks, places, columns = self._seeds(pattern)
+        changes, steps = self.pushed(function, x, masks)
+        flat = self.xp.reshape(changes, (-1, *self.lanes))
+        values = self.xp.take(flat, places, axis=0)
+        return values if steps is None else values / self.xp.take(steps, columns, axis=0)
+
+    def _seeds(self, pattern) -> Any:
+        """Which columns each direction moves, and where a pattern's entries lie in what comes out."""
+        kept = self.__dict__.setdefault("_seeds_of", {})
+        if pattern not in kept:
+            colours, columns = pattern.colours, pattern.columns.astype(np.int64)
+            masks = colours == np.arange(colours.max() + 1)[:, None]
+            places = colours[columns] * pattern.shape[0] + pattern.rows
+            kept[pattern] = masks, self._indices(places), self._indices(columns)
+        return kept[pattern]
+
+    def _indices(self, places: np.ndarray) -> Any:
+        return places if self.xp is np else self.xp.asarray(places, device=self.device)
+
+    def pushed(self, function, x, masks):
+        """Derivatives along directions.
+
+        Parameters
+        ----------
+        masks : numpy.ndarray of bool
+            (directions, size of x): the entries that each direction moves.
+
+        Returns
+        -------
+        changes : array
+            (directions, size of the value) and lanes.
+        steps : array or None
+            Numbers by which changes in each entry of x are yet to be divided, where they are differences.
+        """
+        self._differences()
+        xp = self.xp
+        flat = xp.reshape(x, (-1, *self.lanes))
+        size = xp.abs(flat)
+        # Entries much smaller than the others move by a thousandth of what those do.
+        least = xp.max(size, axis=0) if flat.shape[0] else xp.ones(self.lanes, dtype=size.dtype, device=self.device)
+        least = 1e-3 * xp.where(least > 1.0, least, xp.ones_like(least))
+        h = self._epsilon(x) ** (1 / 3) * xp.where(size > least, size, xp.broadcast_to(least, size.shape))
+        rows = []
+        for mask in masks:
+            moved = xp.asarray(mask.reshape(-1, *(1 for _ in self.lanes)), dtype=h.dtype, device=self.device)
+            by = xp.reshape(h * moved, x.shape)
+            rows.append(xp.reshape(function(x + by) - function(x - by), (-1, *self.lanes)))
+        return xp.stack(rows), 2.0 * h
+
+    def sparsity(self, function, x, *others):
+        """The pattern of a Jacobian, if a plugin can tell."""
+        found, _ = hook_results("evolvent_sparsity", function=function, arguments=(x, *others), backend=self)
+        return next((pattern for pattern in found if pattern is not None), None)
+
+    def time_derivative(self, function, t, like):
+        """The derivative of a function of time, by central differences where the library has no better."""
+        self._differences()
+        c = self.control
+        # Little truncation matters more than little rounding: how fast the function changes is not known.
+        h = self._epsilon(like) ** 0.5 * c.maximum(c.abs(t), self.real(1.0))
+        return (function(t + h) - function(t - h)) / self.time(2.0 * h, like)
 
     def vjp(self, function, x):
         """The function's value and its pullback, through the dense Jacobian."""
-        jacobian = self.jacobian(function, x)
-        return function(x), lambda cotangent: self.xp.matmul(cotangent, jacobian)
+        jacobian, value = self.jacobian(function, x), function(x)
+
+        def pullback(cotangent):
+            flat = self.xp.reshape(cotangent, (-1, 1, *self.lanes))
+            return self.xp.reshape(self.xp.sum(flat * jacobian, axis=0), x.shape)
+
+        return value, pullback
 
     # ---------------------------------------------------------------- running
     def in_lanes(self, lanes: int) -> Any:

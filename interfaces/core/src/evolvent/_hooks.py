@@ -25,5 +25,10 @@ def evolvent_choose(problem: Any, options: dict[str, Any], backend: Any) -> Any:
 
 
 @hookspec
+def evolvent_sparsity(function: Any, arguments: tuple[Any, ...], backend: Any) -> Any:
+    """Find the `Pattern` of the Jacobian of `function` by the first of its arguments, or return None."""
+
+
+@hookspec
 def evolvent_convert(problem: Any, wanted: type) -> Any:
     """Convert `problem` to the problem type `wanted`, or return None."""

@@ -12,6 +12,7 @@ from . import _small_lu
 from ._backend import is_array
 from ._eager import EagerBackend
 from ._errors import InputError
+from ._pattern import Pattern
 from ._plot import to_numpy
 from ._trees import flatten, tree_map, unflatten
 
@@ -282,8 +283,32 @@ class LanesBackend(EagerBackend):
         return self.xp.moveaxis(self.single.lu_solve(factors, self.xp.moveaxis(rhs, -1, 0)), 0, -1)
 
     # ---------------------------------------------------------------- derivatives
+    @property
+    def exact(self) -> bool:
+        return self.single.exact
+
     def jvp(self, function, x, dx):
-        return self.single.jvp(function, x, dx)
+        return self.single.jvp(function, x, dx) if self.exact else super().jvp(function, x, dx)
+
+    def pushed(self, function, x, masks):
+        if not self.exact:
+            return super().pushed(function, x, masks)
+        changes, _ = self.single.pushed(function, x, np.repeat(masks, self.lanes[0], axis=1))
+        return self.xp.reshape(changes, (masks.shape[0], -1, *self.lanes)), None
+
+    def sparsity(self, function, x, *others):
+        found = self.single.sparsity(function, x, *others)
+        if found is None:
+            return None
+        # Lanes never mix: entry (i, lane) follows (j, lane), for one pattern of (i, j).
+        (lanes,) = self.lanes
+        n, m = found.shape
+        return Pattern(found.rows // lanes, found.columns // lanes, (n // lanes, m // lanes))
+
+    def time_derivative(self, function, t, like):
+        if self.exact:
+            return self.single.time_derivative(function, self.time(t, like), like)
+        return super().time_derivative(function, t, like)
 
     # ---------------------------------------------------------------- running
     def program(self, entry, functions, examples):

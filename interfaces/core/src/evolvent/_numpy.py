@@ -28,6 +28,9 @@ class NumpyBackend(EagerBackend):
         self._workspace = Workspace()
 
     def time(self, t, like):
+        if not isinstance(t, float) and np.ndim(t) == 0 and not np.isscalar(t):
+            # An array of another package, which records what is done to it.
+            return t.astype(self.real_dtype(like.dtype))
         return np.float64(t) if like.dtype == np.float64 else like.dtype.type(t).real
 
     def as_state(self, value, like, what):

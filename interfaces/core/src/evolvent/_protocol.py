@@ -21,7 +21,8 @@ class Backend(Protocol):
     name : str
         "eager", "jax", ...
     label, device_label, note : str
-        What the statistics call it, where it ran, and why it did not do the usual thing.
+        What the statistics call it, where it ran, and why it did not do the usual thing; that derivatives were finite
+        differences, too.
     xp : namespace
         The Array API namespace of the data plane.
     device
@@ -157,7 +158,26 @@ class Backend(Protocol):
         ...
 
     def jacobian(self, function, x) -> Any:
-        """The dense Jacobian of a function of a vector."""
+        """The dense Jacobian of a function of an array, (size of its value, size of x), both in flat order.
+
+        With lanes it is (size of the value, size of x, lanes), of one trajectory's sizes. Functions of complex arrays
+        are taken to be holomorphic.
+        """
+        ...
+
+    def sparse_jacobian(self, function, x, pattern) -> Any:
+        """The Jacobian's entries at the places of a `Pattern`, in its order: (pattern.size,) and lanes."""
+        ...
+
+    def sparsity(self, function, x, *others) -> Any:
+        """The `Pattern` of the Jacobian of ``function(x, *others)`` by x, for all values; None where nobody can tell.
+
+        Arrays that the function closed over count with their values: what may change belongs in `others`.
+        """
+        ...
+
+    def time_derivative(self, function, t, like) -> Any:
+        """The derivative of ``function(t)``, an array like `like`, by the control-plane time t."""
         ...
 
     # ---------------------------------------------------------------- for drivers: what users give and return

@@ -86,6 +86,9 @@ class CupyBackend(EagerBackend):
     filtered = on_device(EagerBackend.filtered)
     data_times = on_device(EagerBackend.data_times)
     evaluate = on_device(EagerBackend.evaluate)
+    jvp = on_device(EagerBackend.jvp)
+    pushed = on_device(EagerBackend.pushed)
+    sparse_jacobian = on_device(EagerBackend.sparse_jacobian)
     lu = on_device(EagerBackend.lu)
     lu_solve = on_device(EagerBackend.lu_solve)
 

@@ -41,6 +41,7 @@ class JaxBackend(EagerBackend):
     """
 
     name = "jax"
+    exact = True
     control: Any = _control
     rematerialise = True
     unbounded = False
@@ -288,8 +289,14 @@ class JaxBackend(EagerBackend):
         value, pull = jax.vjp(function, x)
         return value, lambda cotangent: pull(cotangent)[0]
 
-    def jacobian(self, function, x):
-        return jax.jacfwd(function)(x)
+    def pushed(self, function, x, masks):
+        seeds = jnp.asarray(masks, dtype=x.dtype).reshape(-1, *x.shape)
+        changes = jax.vmap(lambda dx: jax.jvp(function, (x,), (dx,))[1])(seeds)
+        return changes.reshape(seeds.shape[0], -1), None
+
+    def time_derivative(self, function, t, like):
+        now = jnp.asarray(t, dtype=self.real_type)
+        return jax.jvp(function, (now,), (jnp.ones_like(now),))[1]
 
     # ---------------------------------------------------------------- running
     def fixed_size(self):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ._compiled import StagedFunction, stage
     from ._derivatives import NotDifferentiable
-    from ._derived import hvp, jacobian, jvp, sparsity, vjp
+    from ._derived import hvp, jacobian, jvp, pattern, sparse_jacobian, sparsity, vjp
     from ._errors import StagingError
 
 __version__ = "0.1.0"
@@ -20,6 +20,8 @@ _HOME = {
     "hvp": "_derived",
     "jacobian": "_derived",
     "jvp": "_derived",
+    "pattern": "_derived",
+    "sparse_jacobian": "_derived",
     "sparsity": "_derived",
     "stage": "_compiled",
     "vjp": "_derived",
@@ -32,6 +34,8 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "pattern",
+    "sparse_jacobian",
     "sparsity",
     "stage",
     "vjp",

@@ -33,6 +33,7 @@ class NativeBackend(NumpyBackend):
     """
 
     name = "native"
+    exact = True
     control: Any = _control
     rematerialise = True
     unbounded = False
@@ -232,6 +233,15 @@ class NativeBackend(NumpyBackend):
 
     def jacobian(self, function, x):
         return _derived.jacobian(function, x)
+
+    def sparse_jacobian(self, function, x, pattern):
+        return _derived.sparse_jacobian(function, x, pattern)
+
+    def sparsity(self, function, x, *others):
+        return _derived.pattern(function, x, *others)
+
+    def time_derivative(self, function, t, like):
+        return _derived.jvp(function, self.real(t), 1.0)[1]
 
     # ---------------------------------------------------------------- running
     def in_lanes(self, lanes):

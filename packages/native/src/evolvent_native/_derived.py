@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from evolvent.sparse import Pattern
+
 from . import _derivatives
 from ._array import Array, array
 from ._compiled import StagedFunction
 from ._graph import Node, current, recording
+from ._staging import Staged, stage_function
 
 
 def jvp(function: Callable[[Any], Any], x: Any, dx: Any) -> tuple[Any, Any]:
@@ -102,6 +105,75 @@ def jacobian(function: Callable[[Any], Any], x: Any) -> Any:
         return StagedFunction(lambda x: jacobian(function, x), x)(x)
     at, value = _applied(function, x)
     return Array(_derivatives.jacobian(value.node, at))
+
+
+def sparse_jacobian(function: Callable[[Any], Any], x: Any, pattern: Pattern) -> Any:
+    """The entries of a matrix of derivatives at given places.
+
+    Parameters
+    ----------
+    function : callable
+        From an array to an array.
+    x : array
+        Where.
+    pattern : Pattern
+        Where the matrix may differ from zero, as `pattern` finds it, or more.
+
+    Returns
+    -------
+    array of shape (pattern.size,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from evolvent.sparse import Pattern
+    >>> from evolvent_native import sparse_jacobian
+    >>> sparse_jacobian(lambda x: x**2, np.asarray([1.0, 3.0]), Pattern.diagonal(2))
+    array([2., 6.])
+    """
+    if not recording():
+        return StagedFunction(lambda x: sparse_jacobian(function, x, pattern), x)(x)
+    at, value = _applied(function, x)
+    places = pattern.rows.astype(np.int64), pattern.columns.astype(np.int64)
+    return Array(_derivatives.compressed_jacobian(lambda _: value.node, at, places, lambda: pattern.colours))
+
+
+def pattern(function: Callable[..., Any], x: Any, *others: Any) -> Pattern | None:
+    """Where the derivatives of ``function(x, *others)`` by x may differ from zero, whatever the arguments' values.
+
+    Returns
+    -------
+    Pattern or None
+        None where there are more than eight million.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from evolvent_native import pattern
+    >>> pattern(lambda x, rate: rate * x * np.roll(x, 1), np.zeros(3), 2.0)
+    Pattern of 6 entries in (3, 3)
+    """
+    return pattern_of(stage_function(function, (x, *others)))
+
+
+def pattern_anywhere(function: Callable[..., Any], arguments: tuple[Any, ...], backend: Any) -> Pattern | None:
+    """The same for arrays of NumPy, torch or JAX, run by whatever backend; None if the function can't be staged."""
+    from . import _foreign
+
+    try:
+        return pattern_of(_foreign.stage(function, arguments, backend))
+    except Exception:  # whatever users' functions raise
+        return None
+
+
+def pattern_of(staged: Staged) -> Pattern | None:
+    """Where the derivatives of a function's result by its first argument may differ from zero."""
+    output, input = staged.graph.outputs[0], staged.graph.params[0]
+    try:
+        rows, columns = _derivatives.sparsity(output, input)
+    except _derivatives.TooDense:
+        return None
+    return Pattern(rows, columns, (output.size, input.size))
 
 
 def hvp(function: Callable[[Any], Any], x: Any, dx: Any) -> Any:

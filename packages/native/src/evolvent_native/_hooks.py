@@ -45,5 +45,12 @@ class NativeFactory:
 
 
 @hookimpl
+def evolvent_sparsity(function, arguments, backend):
+    from ._derived import pattern_anywhere
+
+    return pattern_anywhere(function, arguments, backend)
+
+
+@hookimpl
 def evolvent_backends():
     return [NativeFactory()]

@@ -51,6 +51,7 @@ class TorchBackend(EagerBackend):
     """
 
     name = "torch"
+    exact = True
 
     def __init__(self, device: torch.device | None = None, dtype: torch.dtype | None = None):
         super().__init__(namespace, device or torch.get_default_device())
@@ -207,6 +208,13 @@ class TorchBackend(EagerBackend):
         value, pullback = torch.func.vjp(function, x)
         return value, lambda cotangent: pullback(cotangent)[0]
 
-    def jacobian(self, function, x):
-        """The dense Jacobian of a function of a vector, all directions at once."""
-        return torch.func.jacfwd(function)(x)
+    def pushed(self, function, x, masks):
+        """Derivatives along directions, all at once."""
+        seeds = torch.as_tensor(masks, device=self.device).to(x.dtype).reshape(-1, *x.shape)
+        changes = torch.vmap(lambda dx: torch.func.jvp(function, (x,), (dx,))[1])(seeds)
+        return changes.reshape(seeds.shape[0], -1), None
+
+    def time_derivative(self, function, t, like):
+        """The derivative of a function of time, by forward mode."""
+        now = self.time(t, like)
+        return torch.func.jvp(function, (now,), (torch.ones_like(now),))[1]

@@ -68,7 +68,10 @@ def _dense(output: Node, input: Node) -> Node:
 
 
 def compressed_jacobian(
-    function: Callable[[Node], Node], x: Node, pattern: tuple[np.ndarray, np.ndarray], colours: np.ndarray
+    function: Callable[[Node], Node],
+    x: Node,
+    pattern: tuple[np.ndarray, np.ndarray],
+    colours: np.ndarray | Callable[[], np.ndarray],
 ) -> Node:
     """Record the entries of a sparse matrix of derivatives.
 
@@ -80,8 +83,8 @@ def compressed_jacobian(
         Where.
     pattern : (rows, columns)
         As `sparsity` finds it, or more.
-    colours : numpy.ndarray of int
-        As `colouring` finds them for the pattern.
+    colours : numpy.ndarray of int, or callable
+        As `colouring` finds them for the pattern; a callable is asked for them if they are needed.
 
     Returns
     -------
@@ -101,7 +104,7 @@ def compressed_jacobian(
         found = entries.rows(output, x, patterns)
         pairs = zip(rows.tolist(), columns.tolist(), strict=True)
         return pack([entries.scalar(found[r].get(c, 0), output.dtype) for r, c in pairs])
-    return _compressed(output, x, rows, columns, np.asarray(colours))
+    return _compressed(output, x, rows, columns, np.asarray(colours() if callable(colours) else colours))
 
 
 def hvp(output: Node, inputs: Sequence[Node], tangents: Sequence[Node | None]) -> list[Node]:

@@ -36,6 +36,14 @@ def make(leaves: list[Any], forced: bool) -> Any:
     return ForeignBackend(home, library, forced=forced)
 
 
+def stage(function: Any, examples: tuple[Any, ...], home: Any) -> Any:
+    """Stage a function of arrays of any of the libraries."""
+    from .._staging import flatten, stage_function
+
+    name = name_of(flatten(examples)[0])
+    return _library(name).stage(function, examples, home) if name else stage_function(function, examples)
+
+
 def _library(name: str) -> Any:
     return import_module(f".{name}_arrays", __package__)
 

@@ -151,7 +151,8 @@ def _at_home(name: str) -> Callable[..., Any]:
 
 for _name in (
     "all_finite", "as_array", "as_state", "asked", "default_real", "initial", "is_boolean", "is_own", "is_real",
-    "real_dtype", "rms", "shifted", "time", "zeros_like",
+    "jacobian", "jvp", "lu", "lu_solve", "real_dtype", "rms", "shifted", "sparse_jacobian", "sparsity", "time",
+    "time_derivative", "vjp", "zeros_like",
 ):  # fmt: skip
     setattr(ForeignBackend, _name, _at_home(_name))
 
