@@ -37,6 +37,9 @@ lu_solve        (transposed,)                    (factors, exchanges, right side
 triangular_solve (lower, unit, transposed)       (matrix (b, n, n), right sides (b, n, m))
 cholesky        ()                               (b, n, n), lower
 qr              ()                               (b, n, k): two results, Q (b, n, min) and R (b, min, k)
+sparse_lu       (n, blocks, widest, size,        (values, plan): the factors of a sparse matrix
+                *offsets)
+sparse_solve    (the same)                       (factors, plan, right sides (m, n))
 result          (i,)                             one result of a node with several
 while           ()                               inputs: initial carry; regions: condition, body; results: carry
 cond            ()                               input: truth value; regions: yes, no; results: the chosen outputs

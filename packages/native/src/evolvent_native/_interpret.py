@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from . import _interpret_sparse
 from ._graph import Block, Graph, Node
 
 
@@ -283,6 +284,8 @@ _OPERATIONS: dict[str, Any] = {
     "lu_solve": _lu_solve,
     "triangular_solve": _triangular_solve,
     "cholesky": _cholesky,
+    "sparse_lu": _interpret_sparse.lu,
+    "sparse_solve": _interpret_sparse.solve,
     "not": _direct(np.invert),
     "div": _direct(np.divide),
     "mod": _direct(np.remainder),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .._builder import Function
-from . import lapack, linear_algebra, products, scans, sorting
+from . import lapack, linear_algebra, products, scans, sorting, sparse
 from .writing import call, copy
 
 Shape = tuple[int, ...]
@@ -63,6 +63,9 @@ def scratch_bytes(
     if op == "argsort":
         n = shape[attrs[0]]
         return -(-kind.itemsize * n // 8) * 8 + 16 * n
+    if op in ("sparse_lu", "sparse_solve"):
+        n, _, widest = attrs[:3]
+        return kind.itemsize * (n + widest)
     if op == "lu" and lapack.takes(op, kind, shape[1]):
         return kind.itemsize * shape[1] ** 2 + 4 * shape[1] + 64
     return 0
@@ -135,6 +138,15 @@ def _qr(function: Function, attrs: Any, x: _Arrays, out: _Arrays, scratch: str) 
     call(function, name, *x.pointers, *out.pointers, batch, n, k, scratch)
 
 
+def _sparse_lu(function: Function, attrs: Any, x: _Arrays, out: _Arrays, scratch: str) -> None:
+    call(function, sparse.lu(function.module, x.kinds[0]), *x.pointers, *out.pointers, scratch, *attrs)
+
+
+def _sparse_solve(function: Function, attrs: Any, x: _Arrays, out: _Arrays, scratch: str) -> None:
+    name = sparse.solve(function.module, x.kinds[0])
+    call(function, name, *x.pointers, *out.pointers, scratch, x.shapes[2][0], *attrs)
+
+
 def _around(shape: Shape, axis: int) -> tuple[int, int, int]:
     """Entries before, along and behind an axis."""
     axis %= len(shape)
@@ -178,6 +190,8 @@ _EMITTERS = {
     "triangular_solve": _triangular_solve,
     "cholesky": _cholesky,
     "qr": _qr,
+    "sparse_lu": _sparse_lu,
+    "sparse_solve": _sparse_solve,
     "sort": _sort(places=False),
     "argsort": _sort(places=True),
     "searchsorted": _searchsorted,
