@@ -43,8 +43,8 @@ class Rosenbrock(Implicit):
             cls.order, cls.error_order, cls.dense_order = tableau.order, tableau.error_order, tableau.dense_order
 
     def start(self, system, t, y):
-        """Keep nothing from step to step."""
-        return ()
+        """Keep the derivative, where the method hands it on; else nothing."""
+        return system.f(t, y) if self.tableau.fsal else ()
 
     def at_rest(self, system, t, y):
         """A step of no length."""
@@ -57,11 +57,11 @@ class Rosenbrock(Implicit):
         slope = system.time_derivative(t, y)
         factors = solver.factor(system, jacobian, 1.0 / (tableau.gamma * dt))
         stages: list[Any] = []
-        evaluated, f = 0, None
+        calls = system.calls
+        f = cache if tableau.fsal else system.f(t, y)
         for i, alpha in enumerate(tableau.alpha):
-            if i == 0 or not tableau.same_point(i):
+            if i and not tableau.same_point(i):
                 f = system.f(t + alpha * dt, system.combine(y, 1.0, tableau.a[i], stages))
-                evaluated += 1
             rhs = system.combine(f, dt, (tableau.d[i],), (slope,))
             if i:
                 rhs = rhs + mass_times(system, system.combine(None, 1.0 / dt, tableau.c[i], stages))
@@ -71,8 +71,8 @@ class Rosenbrock(Implicit):
         bends = tuple(system.combine(None, 1.0, row, stages) for row in tableau.dense)
         b = system.backend
         one = b.integer(1)
-        work = Work(b.integer(evaluated), one, one, b.integer(len(stages)), b.integer(0))
-        return Step(y1, error, cache, Stages(t, dt, y, y1, bends), work=work)
+        work = Work(b.integer(system.calls - calls), one, one, b.integer(len(stages)), b.integer(0))
+        return Step(y1, error, f if tableau.fsal else cache, Stages(t, dt, y, y1, bends), work=work)
 
     def interpolate(self, system, dense, theta):
         """Evaluate the method's own continuous extension, Hairer and Wanner's (IV.7)."""
