@@ -53,6 +53,7 @@ from .dynamics import (
     rabi,
     rotation,
 )
+from .emep import emep
 from .happenings import bouncing_ball, dosing
 from .stiff_detest import (
     stiff_detest_a1,
@@ -127,6 +128,7 @@ __all__ = [
     "detest_e4",
     "detest_e5",
     "dosing",
+    "emep",
     "fitzhugh_nagumo",
     "heat",
     "henon_heiles",
