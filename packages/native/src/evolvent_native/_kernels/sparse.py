@@ -28,6 +28,7 @@ import numpy as np
 from .._builder import Module
 from .._graph import BOOL
 from .linear_algebra import fill, not_a_number
+from .products import dot
 from .writing import Array, Place, Value, Writer, kernel, part_of
 
 SECTIONS = 12
@@ -115,7 +116,7 @@ def lu(module: Module, kind: np.dtype) -> str:
         first, behind, places, blocks, before, updates, lower, start, at, of = sections[2:]
         some = full.at(n)
         inverse = found.at(size - n)
-        take = eliminate(module, kind)
+        without = eliminate(module, kind)
         fill(w, full, n, 0)
         given, terms, good = w.variable(part, 0), w.variable(part, 0), w.variable(BOOL, True)
         with w.loop(0, count) as p:
@@ -138,32 +139,32 @@ def lu(module: Module, kind: np.dtype) -> str:
                     rest = behind[k + 1] - behind[k]
                     where = places.at(behind[k])
                     from_ = full.at(left)
-                    with w.loop(0, wide, parallel=True) as j:
+                    with w.loop(0, wide) as j:
                         some[j] = from_[j]
                         from_[j] = 0
                     fill(w, some.at(wide), rest, 0)
                     w.call(
-                        take, some.pointer, found.at(blocks[k]).pointer, inverse.at(left).pointer, wide + rest, wide,
+                        without, some.pointer, found.at(blocks[k]).pointer, inverse.at(left).pointer, wide + rest, wide,
                         wide + rest,
                     )  # fmt: skip
                     kept, changes = found.at(factor_at.value), some.at(wide)
-                    with w.loop(0, wide, parallel=True) as j:
+                    with w.loop(0, wide) as j:
                         kept[j] = some[j]
-                    with w.loop(0, rest, parallel=True) as j:
+                    with w.loop(0, rest) as j:
                         place = where[j]
                         full[place] = full[place] + changes[j]
                     magnitude.value = magnitude.value + _size(full[i])
                     factor_at.value = factor_at.value + wide
                 row = block.at((i - begin) * width)
                 from_, beyond = full.at(begin), row.at(end - begin)
-                with w.loop(0, end - begin, parallel=True) as j:
+                with w.loop(0, end - begin) as j:
                     row[j] = from_[j]
                     from_[j] = 0
-                with w.loop(0, others, parallel=True) as j:
+                with w.loop(0, others) as j:
                     place = own[j]
                     beyond[j] = full[place]
                     full[place] = 0
-                w.call(take, row.pointer, block.pointer, inverse.at(begin).pointer, width, i - begin, width)
+                w.call(without, row.pointer, block.pointer, inverse.at(begin).pointer, width, i - begin, width)
                 pivot = row[i - begin]
                 left_over = _size(pivot)
                 magnitude.value = magnitude.value + left_over
@@ -178,6 +179,16 @@ def lu(module: Module, kind: np.dtype) -> str:
     return kernel(module, ("sparse_lu", kind), names, write)
 
 
+def take(module: Module, kind: np.dtype) -> str:
+    """(total, a, b, count): a number less the sum of products."""
+
+    def write(w: Writer, total, a, b, count):
+        number = w.array(kind, total)
+        number[0] = number[0] - dot(w, w.array(kind, a), w.array(kind, b), count)
+
+    return kernel(module, ("sparse_take", kind), ("total", "a", "b", "<count>"), write)
+
+
 def solve(module: Module, kind: np.dtype) -> str:
     """(factors, plan, b, x, work, sides, n, count, widest, size, offsets of sections...).
 
@@ -188,7 +199,7 @@ def solve(module: Module, kind: np.dtype) -> str:
         found, y = w.array(kind, factors), w.array(kind, work)
         sections = _sections(w, numbers, list(offsets))
         rows, columns, first, behind, places, blocks, before, updates, lower = sections[:9]
-        inverse, some = found.at(size - n), y.at(n)
+        inverse, some, less = found.at(size - n), y.at(n), take(module, kind)
         with w.loop(0, sides) as side:
             given, out = w.array(kind, b).at(side * n), w.array(kind, x).at(side * n)
             with w.loop(0, count) as p:
@@ -196,37 +207,31 @@ def solve(module: Module, kind: np.dtype) -> str:
                 width = end - begin + behind[p + 1] - behind[p]
                 block = found.at(blocks[p])
                 with w.loop(begin, end) as i:
-                    total = w.variable(kind, given[rows[i]])
+                    y[i] = given[rows[i]]
+                    total = y.at(i).pointer
                     factor_at = w.counter(lower[i])
                     with w.loop(before[i], before[i + 1]) as q:
                         k = updates[q]
                         left = first[k]
                         wide = first[k + 1] - left
-                        _take(w, total, found.at(factor_at.value), y.at(left), wide)
+                        w.call(less, total, found.at(factor_at.value).pointer, y.at(left).pointer, wide)
                         factor_at.value = factor_at.value + wide
-                    _take(w, total, block.at((i - begin) * width), y.at(begin), i - begin)
-                    y[i] = total.value
+                    w.call(less, total, block.at((i - begin) * width).pointer, y.at(begin).pointer, i - begin)
             with w.down(count, 0) as p:
                 begin, end = first[p], first[p + 1]
                 others = behind[p + 1] - behind[p]
                 width = end - begin + others
                 own, block = places.at(behind[p]), found.at(blocks[p])
-                with w.loop(0, others, parallel=True) as j:
+                with w.loop(0, others) as j:
                     some[j] = y[own[j]]
                 with w.down(end, begin) as i:
                     row = block.at((i - begin) * width)
-                    total = w.variable(kind, y[i])
-                    _take(w, total, row.at(i - begin + 1), y.at(i + 1), end - i - 1)
-                    _take(w, total, row.at(end - begin), some, others)
-                    value = total.value * inverse[i]
+                    total = y.at(i).pointer
+                    w.call(less, total, row.at(i - begin + 1).pointer, y.at(i + 1).pointer, end - i - 1)
+                    w.call(less, total, row.at(end - begin).pointer, some.pointer, others)
+                    value = y[i] * inverse[i]
                     y[i] = value
                     out[columns[i]] = value
 
     names = ("factors", "plan", "b", "x", "work", "<sides>", "<n>", "<count>", "<widest>", "<size>", *_OFFSETS)
     return kernel(module, ("sparse_solve", kind), names, write)
-
-
-def _take(w: Writer, total, a: Array, b: Array, count: Place) -> None:
-    """``total -= a @ b`` of the first entries."""
-    with w.loop(0, count, inner=True) as j:
-        total.value = total.value.apply("sub", a[j] * b[j], reassociate=True)
