@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from . import _measure, _table, compile_cost, first_solve, work_precision_plot
+from . import _measure, _table, check_rodas4, compile_cost, first_solve, stiff_chain, work_precision_plot
 from ._compare import compare
 from ._peers import all_peers
 from .cases import CASES
@@ -16,6 +16,8 @@ COMMANDS = {
     "first": first_solve.main,
     "work-precision": work_precision_plot.main,
     "compile-cost": compile_cost.main,
+    "stiff-chain": stiff_chain.main,
+    "check-rodas4": check_rodas4.main,
 }
 
 
@@ -59,10 +61,10 @@ def main() -> None:
             print("  " + ", ".join(case.peers))
             continue
         measured, baseline = compare(case, chosen.peers, chosen.baseline, chosen.seconds, not chosen.no_first)
-        print(
-            _table.text([row for row in measured if row.tolerance == case.tolerances[0]], baseline),
-            flush=True,
-        )
+        shown = [row for row in measured if row.tolerance == case.tolerances[0]]
+        print(_table.text(shown, baseline), flush=True)
+        if best := _table.best_of(shown, "evolvent-native"):
+            print(best, flush=True)
         rows += measured
     if chosen.csv:
         _table.write_csv(chosen.csv, rows)

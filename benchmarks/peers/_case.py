@@ -30,7 +30,7 @@ class Case:
     t_span, saves
         Start and end, and the times (all after the start) at which the state is wanted.
     tolerances
-        Both rtol and atol: the first is the case's own, at which peers are compared; the others draw the
+        Values of rtol: the first is the case's own, at which peers are compared; the others draw the
         curve of time over error. With fixed steps: the one step size.
     reference
         Computes the true result, shaped as the peers' results are.
@@ -40,6 +40,13 @@ class Case:
         The header under ``c/`` that states this problem, if there is one.
     compared
         Selects the part of a result whose error counts; everything by default.
+    relative
+        Whether each entry's error counts relative to the entry.
+    atol_per_rtol
+        The absolute tolerance is this many times the relative one.
+    sparsity
+        Where the Jacobian of the flattened state may be other than zero, for peers that have to be told: a sparse
+        matrix of SciPy.
     """
 
     name: str
@@ -57,6 +64,9 @@ class Case:
     varied: str = ""
     c_problem: str = ""
     compared: Callable[[np.ndarray], np.ndarray] = lambda result: result
+    relative: bool = False
+    atol_per_rtol: float = 1.0
+    sparsity: Callable[[], Any] | None = None
 
     @property
     def flat_params(self) -> np.ndarray:
@@ -68,6 +78,12 @@ class Case:
         """Whether the state at the end is all that is wanted."""
         return len(self.saves) == 1 and self.saves[0] == self.t_span[1]
 
+    def atol(self, rtol: float) -> float:
+        """The absolute tolerance that goes with a relative one."""
+        return self.atol_per_rtol * rtol
+
     def error(self, result: Any, reference: np.ndarray) -> float:
-        """Largest absolute difference from the reference, over what is compared."""
-        return float(np.max(np.abs(self.compared(np.asarray(result)) - self.compared(reference))))
+        """Largest difference from the reference, over what is compared."""
+        truth = self.compared(reference)
+        difference = np.abs(self.compared(np.asarray(result)) - truth)
+        return float(np.max(difference / np.abs(truth) if self.relative else difference))

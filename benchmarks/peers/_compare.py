@@ -11,7 +11,7 @@ from . import _measure
 from ._case import Case
 from ._peers import Peer, all_peers, chosen
 from ._table import Row
-from ._work_precision import equal_error_ratio
+from ._work_precision import UNKNOWN, equal_error_ratio, ratio_at_baselines_error
 
 
 def installed(names: Sequence[str], say: Callable[[str], None]) -> list[Peer]:
@@ -97,7 +97,7 @@ def compare(
 
 
 def rows_of(case: Case, entries: list[_measure.Entry], at_first: dict[str, float], baseline: str) -> list[Row]:
-    """Ratios of everything to the baseline, at the same tolerance and at the same error."""
+    """Ratios of everything to the baseline: at the same tolerance, at the peer's error and at the baseline's."""
     curves = {name: [(e.error, e.steady) for e in entries if e.peer == name] for name in at_first}
     reference = {entry.tolerance: entry.steady for entry in entries if entry.peer == baseline}
     rows = []
@@ -105,6 +105,7 @@ def rows_of(case: Case, entries: list[_measure.Entry], at_first: dict[str, float
         main = entry.tolerance == case.tolerances[0]
         here = (entry.error, entry.steady)
         fair = equal_error_ratio([here, *curves[entry.peer]], curves[baseline])
+        there = ratio_at_baselines_error(curves[entry.peer], curves[baseline]) if main else UNKNOWN
         rows.append(
             Row(
                 case.name,
@@ -116,6 +117,8 @@ def rows_of(case: Case, entries: list[_measure.Entry], at_first: dict[str, float
                 entry.steady / reference.get(entry.tolerance, math.nan),
                 fair.value,
                 fair.extrapolated,
+                there.value,
+                there.extrapolated,
             )
         )
     return sorted(rows, key=lambda row: row.tolerance != case.tolerances[0])

@@ -66,11 +66,20 @@ def first_solve_here(peer: Peer, case: Case) -> float:
 
 
 def prepare(peer: Peer, case: Case, reference: Any, slow: float) -> list[Entry]:
-    """Solve once at each tolerance, for the error; a peer slower than `slow` only at the case's own."""
+    """Solve once at each tolerance, for the error; a peer slower than `slow` only at the case's own.
+
+    Its curve goes on without a tolerance at which it fails, but for the case's own.
+    """
     entries: list[Entry] = []
     for tolerance in case.tolerances:
         solve = peer.prepare(case, tolerance)
-        error = case.error(solve(), reference)
+        try:
+            error = case.error(solve(), reference)
+        # Whatever a peer's solver raises.
+        except Exception:
+            if not entries:
+                raise
+            continue
         start = time.perf_counter()
         solve()
         once = time.perf_counter() - start

@@ -22,6 +22,8 @@ class Row:
     ratio: float
     ratio_at_equal_error: float
     extrapolated: bool
+    ratio_at_baselines_error: float
+    extrapolated_to_baseline: bool
 
 
 def seconds(value: float) -> str:
@@ -46,7 +48,7 @@ def times(value: float, uncertain: bool = False) -> str:
 
 def text(rows: list[Row], baseline: str) -> str:
     """The rows as an aligned table."""
-    header = ("peer", "first", "steady", "error", f"x {baseline}", "at equal error")
+    header = ("peer", "first", "steady", "error", f"x {baseline}", "at its own error", "at the baseline's")
     lines = [
         (
             row.peer,
@@ -55,10 +57,21 @@ def text(rows: list[Row], baseline: str) -> str:
             f"{row.error:.1e}",
             times(row.ratio),
             times(row.ratio_at_equal_error, row.extrapolated),
+            times(row.ratio_at_baselines_error, row.extrapolated_to_baseline),
         )
         for row in rows
     ]
     return aligned([header, *lines])
+
+
+def best_of(rows: list[Row], beginning: str) -> str:
+    """The quickest to the baseline's error among those whose names begin so, in a sentence; empty without any."""
+    found = [row for row in rows if row.peer.startswith(beginning) and row.ratio_at_baselines_error > 0.0]
+    if not found:
+        return ""
+    best = min(found, key=lambda row: row.ratio_at_baselines_error)
+    ratio = times(best.ratio_at_baselines_error, best.extrapolated_to_baseline)
+    return f"quickest of {beginning} to the baseline's error: {best.peer}, {ratio} times the baseline's time"
 
 
 def aligned(lines: Sequence[tuple[str, ...]]) -> str:

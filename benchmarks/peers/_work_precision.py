@@ -25,6 +25,9 @@ class EqualErrorRatio:
     extrapolated: bool
 
 
+UNKNOWN = EqualErrorRatio(math.nan, extrapolated=False)
+
+
 def frontier(points: Sequence[Point]) -> list[Point]:
     """Drop each (error, time) that another one beats in both; by falling error, and so by rising time."""
     kept: list[Point] = []
@@ -56,7 +59,16 @@ def equal_error_ratio(peer: Sequence[Point], baseline: Sequence[Point]) -> Equal
     """Compare at the error that the peer reaches at its first point, the case's own tolerance."""
     error = peer[0][0]
     if not 0.0 < error < math.inf or len(baseline) < 2:
-        return EqualErrorRatio(math.nan, extrapolated=False)
+        return UNKNOWN
     own, _ = time_at(error, peer)
     other, outside = time_at(error, baseline)
     return EqualErrorRatio(own / other, outside)
+
+
+def ratio_at_baselines_error(peer: Sequence[Point], baseline: Sequence[Point]) -> EqualErrorRatio:
+    """Compare at the error that the baseline reaches at its first point: what a peer takes to be as accurate."""
+    error, time = baseline[0]
+    if not 0.0 < error < math.inf or len(peer) < 2:
+        return UNKNOWN
+    own, outside = time_at(error, peer)
+    return EqualErrorRatio(own / time, outside)

@@ -15,7 +15,11 @@ from ._peers import Peer, chosen
 from ._table import aligned, seconds
 from .cases import CASES
 
-DEFAULT_CASES = ("lorenz", "pollu")
+DEFAULT_CASES = ("lorenz", "pollu", "hires")
+# Of a case with many methods, those whose first solve is asked for when no peer is named.
+DEFAULT_PEERS = {
+    "hires": ("evolvent-native-rodas5p", "evolvent-native-auto", "numbalsoda-lsoda", "sundae-cvode", "diffrax-kvaerno5")
+}
 
 
 def arguments(words: Sequence[str]) -> argparse.Namespace:
@@ -24,7 +28,7 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
         prog="python -m benchmarks.peers first",
         description="Time the first solve in fresh processes, imports excluded, with an empty and with a warm cache.",
     )
-    parser.add_argument("cases", nargs="*", metavar="case", help=f"{' and '.join(DEFAULT_CASES)} by default")
+    parser.add_argument("cases", nargs="*", metavar="case", help=f"{', '.join(DEFAULT_CASES)} by default")
     parser.add_argument("--peers", nargs="+", default=[], metavar="NAME", help="names, or their beginnings")
     parser.add_argument("--rounds", type=int, default=7, help="processes of each kind for each peer (default: 7)")
     given = parser.parse_args(words)
@@ -50,7 +54,8 @@ def main(words: Sequence[str]) -> None:
     for name in given.cases or DEFAULT_CASES:
         case = CASES[name]
         print(f"\n{case.name}: {case.title}", flush=True)
-        peers = installed(chosen(case.peers, given.peers), print)
+        names = chosen(case.peers, given.peers) if given.peers else list(DEFAULT_PEERS.get(name, case.peers))
+        peers = installed(names, print)
         lines = [("peer", "empty cache", "warm cache")]
         for peer, times in rounds_of(peers, case, given.rounds).items():
             empty, warm = zip(*times, strict=True)

@@ -1,4 +1,4 @@
-"""The C program under ``c/``: the same method and controller, compiled for the case, called in process."""
+"""The C programs under ``c/``: one method and its controller each, compiled for the case, called in process."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from typing import Any
 import numpy as np
 
 from ._case import Case
+from ._reference import CACHE
 
-METHODS = ("tsit5", "tsit5-threads")
+METHODS = ("tsit5", "tsit5-threads", "rodas4", "rodas4-unrolled", "rkc2")
 INSTALL = "a C compiler: install gcc or clang, or name one in CC"
 FLAGS = ("-O3", "-march=native", "-fPIC", "-shared")
 MAX_STEPS = 10_000_000
 
 SOURCES = Path(__file__).parent / "c"
+# What a problem's header must define for a program to solve it.
+ASKS_FOR = {"tsit5": "RHS", "rodas4": "JACOBIAN", "rkc2": "SPECTRAL_RADIUS"}
 
 
 def compiler() -> str | None:
@@ -35,25 +38,28 @@ def load(method: str) -> None:
     """Find the compiler and build every problem, so that no solve waits for it."""
     if compiler() is None:
         raise ImportError("no C compiler was found")
+    asked = f"#define {ASKS_FOR[method.partition('-')[0]]}("
     for header in SOURCES.glob("*.h"):
-        if header.stem != "step":
-            library(header.stem)
+        if asked in header.read_text():
+            library(header.stem, method)
 
 
 @cache
-def library(problem: str) -> ctypes.CDLL:
-    """Build the program for a problem, or take what an earlier run built from the same sources here."""
+def library(problem: str, method: str = "tsit5") -> ctypes.CDLL:
+    """Build a method's program for a problem, or take what an earlier run built from the same sources here."""
+    program, _, variant = method.partition("-")
+    # One library has both versions of Tsit5, on one thread and on all.
+    macros = ("-DUNROLLED",) if variant == "unrolled" else ()
     command = compiler()
     assert command is not None
     version = subprocess.run([command, "--version"], capture_output=True, text=True, check=True).stdout
     inputs = [path.read_text() for path in sorted(SOURCES.iterdir())]
-    key = hashlib.sha256("\0".join([*inputs, *FLAGS, version, platform.node()]).encode()).hexdigest()[:16]
-    cache_home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    target = cache_home / "evolvent-benchmarks" / f"{problem}-{key}.so"
+    key = hashlib.sha256("\0".join([*inputs, *FLAGS, *macros, version, platform.node()]).encode()).hexdigest()[:16]
+    target = CACHE / f"{program}-{problem}-{key}.so"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_suffix(f".{os.getpid()}")
-        arguments = [*FLAGS, "-include", str(SOURCES / f"{problem}.h"), str(SOURCES / "tsit5.c"), "-lm"]
+        arguments = [*FLAGS, *macros, "-include", str(SOURCES / f"{problem}.h"), str(SOURCES / f"{program}.c"), "-lm"]
         build = [command, *arguments, "-o", str(unfinished)]
         # Not every compiler comes with OpenMP; without it the threaded peer runs on one thread.
         if subprocess.run([*build, "-fopenmp"], capture_output=True, check=False).returncode:
@@ -80,14 +86,18 @@ def parameter_rows(case: Case) -> np.ndarray:
 
 
 def trajectory(case: Case, tolerance: float, method: str) -> Callable[[], np.ndarray]:
-    """States at the save times."""
-    solve = library(case.c_problem).solve
+    """States at the save times; the stiff programs save the end alone."""
+    program = library(case.c_problem, method)
     y0, p, saves = case.y0, case.flat_params, case.saves
     out, stats = np.empty((len(saves), *y0.shape)), np.zeros(3, dtype=ctypes.c_long)
-    t0, t1, tol = map(ctypes.c_double, (*case.t_span, tolerance))
+    t0, t1, rtol, atol = map(ctypes.c_double, (*case.t_span, tolerance, case.atol(tolerance)))
     count, max_steps = ctypes.c_long(len(saves)), ctypes.c_long(MAX_STEPS)
-    problem = (address(y0), address(p), t0, t1)
-    arguments = (*problem, tol, tol, max_steps, address(saves), count, address(out), address(stats))
+    problem = (address(y0), address(p), t0, t1, rtol, atol, max_steps)
+    if method.startswith("tsit5"):
+        solve, arguments = program.solve, (*problem, address(saves), count, address(out), address(stats))
+    else:
+        assert case.final_only
+        solve, arguments = program.solve_to_end, (*problem, address(out), address(stats))
 
     def run():
         if solve(*arguments):

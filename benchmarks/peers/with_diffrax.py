@@ -1,4 +1,4 @@
-"""diffrax: Tsit5 under ``jax.jit``."""
+"""diffrax: Tsit5 and Kvaerno5 under ``jax.jit``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 from . import _jax_values as values
 from ._case import Case
 
-METHODS = ("tsit5",)
+METHODS = ("tsit5", "kvaerno5")
+ALGORITHMS = {"tsit5": "Tsit5", "kvaerno5": "Kvaerno5"}
 INSTALL = "pip install diffrax"
+MAX_STEPS = 200_000
 
 
 def load(method: str) -> None:
@@ -18,18 +20,18 @@ def load(method: str) -> None:
     import diffrax  # noqa: F401
 
 
-def solver(case: Case, tolerance: float) -> Callable[[Any, Any], Any]:
+def solver(case: Case, tolerance: float, method: str) -> Callable[[Any, Any], Any]:
     """An adaptive solve as a function of initial state and parameters."""
     import diffrax
 
     term = diffrax.ODETerm(values.rhs_of(case))
-    control = diffrax.PIDController(rtol=tolerance, atol=tolerance)
+    control = diffrax.PIDController(rtol=tolerance, atol=case.atol(tolerance))
     saveat = diffrax.SaveAt(t1=True) if case.final_only else diffrax.SaveAt(ts=case.saves)
 
     def solve(y0, params):
         return diffrax.diffeqsolve(
             term,
-            diffrax.Tsit5(),
+            getattr(diffrax, ALGORITHMS[method])(),
             *case.t_span,
             dt0=None,
             y0=y0,
@@ -37,7 +39,7 @@ def solver(case: Case, tolerance: float) -> Callable[[Any, Any], Any]:
             saveat=saveat,
             stepsize_controller=control,
             # The default of 4,096 is too few for t 0..100; a gradient checkpoints its loop by this number.
-            max_steps=200_000 if case.task == "trajectory" else 4_096,
+            max_steps=MAX_STEPS if case.task == "trajectory" else 4_096,
         ).ys
 
     return solve
@@ -47,21 +49,21 @@ def trajectory(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
     """States at the save times."""
     import jax
 
-    return values.finished(jax.jit(solver(case, tolerance)), *values.arrays_of(case))
+    return values.finished(jax.jit(solver(case, tolerance, method)), *values.arrays_of(case))
 
 
 def gradient(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
     """Derivative through the checkpointed loop, diffrax's default."""
     import jax
 
-    return values.finished(jax.jit(values.gradient_of(solver(case, tolerance), case)), *values.arrays_of(case))
+    return values.finished(jax.jit(values.gradient_of(solver(case, tolerance, method), case)), *values.arrays_of(case))
 
 
 def ensemble(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
     """Final states of all trajectories, each with its own steps."""
     import jax
 
-    solve = solver(case, tolerance)
+    solve = solver(case, tolerance, method)
     every = values.over_ensemble(lambda y0, params: solve(y0, params)[-1], case)
     return values.finished(jax.jit(every), *values.arrays_of(case))
 

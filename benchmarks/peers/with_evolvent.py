@@ -1,7 +1,7 @@
 """evolvent on each backend: natively, NumPy and torch arrays eagerly, JAX arrays under ``jax.jit``.
 
-By Tsit5, which the C program and diffrax run too, unless the method's name ends with another one. A handle is what
-`evolvent.compile` returns; the others are plain calls of `evolvent.solve`.
+By Tsit5, which the C program and diffrax run too, unless the method's name ends with another one; ``auto`` leaves the
+choice to evolvent. A handle is what `evolvent.compile` returns; the others are plain calls of `evolvent.solve`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,23 @@ import numpy as np
 from . import _torch_values
 from ._case import Case
 
+STIFF = {
+    name.lower(): name
+    for name in (
+        "Rodas4",
+        "Rodas4P",
+        "Rodas5P",
+        "Rosenbrock23",
+        "KenCarp4",
+        "KenCarp47",
+        "Kvaerno5",
+        "RadauIIA5",
+        "QNDF",
+        "FBDF",
+        "ROCK2",
+        "ROCK4",
+    )
+}
 METHODS = (
     "native",
     "native-handle",
@@ -24,31 +42,45 @@ METHODS = (
     "native-handle-vern7",
     "native-handle-vern8",
     "native-handle-vern9",
+    *(f"native-handle-{name}" for name in STIFF),
+    "native-handle-auto",
     "native-rock4",
+    "native-rodas5p",
+    "native-auto",
     "eager",
     "eager-rock4",
     "torch",
     "jax",
+    "jax-rodas4",
+    "jax-rodas5p",
+    "jax-kvaerno5",
+    "jax-rock2",
 )
-ALGORITHMS = {"dop853": "DOP853", "vern7": "Vern7", "vern8": "Vern8", "vern9": "Vern9", "rock4": "ROCK4"}
+ALGORITHMS = {"dop853": "DOP853", "vern7": "Vern7", "vern8": "Vern8", "vern9": "Vern9", "auto": None, **STIFF}
 INSTALL = "pip install evolvent evolvent-native evolvent-torch evolvent-jax"
 MAX_STEPS = 200_000
 
 
 def load(method: str) -> None:
     """Import what a solve on the method's arrays needs."""
+    import evolvent as ev
+
+    if algorithm_of(method) not in (None, *ev.algorithms()):
+        raise ImportError("no installed package has the algorithm")
     packages = ["evolvent", "evolvent_stepping", "evolvent_ode"]
+    if find_spec("evolvent_stiff_ode"):
+        packages.append("evolvent_stiff_ode")
     if backend_of(method) == "native":
         import llvmlite.binding  # noqa: F401
 
         packages.append("evolvent_native")
     for package in packages:
         import_all(package)
-    if method == "torch":
+    if backend_of(method) == "torch":
         import torch  # noqa: F401
 
         import evolvent_torch  # noqa: F401
-    if method == "jax":
+    if backend_of(method) == "jax":
         import evolvent_jax  # noqa: F401
 
         from . import _jax_values
@@ -68,8 +100,8 @@ def backend_of(method: str) -> str:
     return method.partition("-")[0]
 
 
-def algorithm_of(method: str) -> str:
-    """The algorithm that a method's name ends with, or Tsit5."""
+def algorithm_of(method: str) -> str | None:
+    """The algorithm that a method's name ends with, or Tsit5; None for evolvent's own choice."""
     return ALGORITHMS.get(method.rpartition("-")[2], "Tsit5")
 
 
@@ -87,7 +119,7 @@ def saveat(case: Case) -> Any:
 
 def adaptive(case: Case, tolerance: float) -> dict[str, Any]:
     """Options of an adaptive solve."""
-    return {"rtol": tolerance, "atol": tolerance, "saveat": saveat(case), "max_steps": MAX_STEPS}
+    return {"rtol": tolerance, "atol": case.atol(tolerance), "saveat": saveat(case), "max_steps": MAX_STEPS}
 
 
 def fixed(case: Case, step: float) -> dict[str, Any]:
@@ -95,11 +127,12 @@ def fixed(case: Case, step: float) -> dict[str, Any]:
     return {"dt": step, "adaptive": False, "saveat": saveat(case), "max_steps": MAX_STEPS}
 
 
-def jax_solver(case: Case, options: dict[str, Any]) -> Callable[[Any, Any], Any]:
+def jax_solver(case: Case, options: dict[str, Any], method: str) -> Callable[[Any, Any], Any]:
     """States as a traceable function of initial state and parameters."""
     import evolvent as ev
 
-    return lambda y0, params: ev.solve(problem_of(case, y0, params), "Tsit5", **options).y
+    algorithm = algorithm_of(method)
+    return lambda y0, params: ev.solve(problem_of(case, y0, params), algorithm, **options).y
 
 
 def run_of(problem: Any, method: str, options: dict[str, Any]) -> Callable[[], Any]:
@@ -117,12 +150,12 @@ def run_of(problem: Any, method: str, options: dict[str, Any]) -> Callable[[], A
 
 def states_of(case: Case, options: dict[str, Any], method: str) -> Callable[[], Any]:
     """States at the save times, by steps that the options describe."""
-    if method == "jax":
+    if backend_of(method) == "jax":
         import jax
 
         from . import _jax_values as values
 
-        return values.finished(jax.jit(jax_solver(case, options)), *values.arrays_of(case))
+        return values.finished(jax.jit(jax_solver(case, options, method)), *values.arrays_of(case))
     if method == "torch":
         import torch
 
@@ -145,13 +178,13 @@ def fixed_trajectory(case: Case, step: float, method: str) -> Callable[[], Any]:
 def gradient(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
     """Derivative of the mean square of the states with respect to all weights, through the steps."""
     options = adaptive(case, tolerance)
-    if method == "jax":
+    if backend_of(method) == "jax":
         import jax
 
         from . import _jax_values as values
 
         # Reverse mode checkpoints the loop by the number of steps that it may take.
-        solve = jax_solver(case, options | {"max_steps": 4_096})
+        solve = jax_solver(case, options | {"max_steps": 4_096}, method)
         return values.finished(jax.jit(values.gradient_of(solve, case)), *values.arrays_of(case))
 
     import torch
@@ -171,12 +204,12 @@ def gradient(case: Case, tolerance: float, method: str) -> Callable[[], Any]:
 
 def every_trajectory(case: Case, options: dict[str, Any], method: str) -> Callable[[], Any]:
     """Final states of all trajectories: mapped by JAX, or in the ensemble of the backend."""
-    if method == "jax":
+    if backend_of(method) == "jax":
         import jax
 
         from . import _jax_values as values
 
-        solve = jax_solver(case, options)
+        solve = jax_solver(case, options, method)
         every = values.over_ensemble(lambda y0, params: solve(y0, params)[-1], case)
         return values.finished(jax.jit(every), *values.arrays_of(case))
 

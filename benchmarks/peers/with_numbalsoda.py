@@ -39,10 +39,10 @@ def trajectory(case: Case, tolerance: float, method: str) -> Callable[[], np.nda
     import numbalsoda
 
     solver, rhs, times = getattr(numbalsoda, method), right_side(case), times_of(case)
-    p = case.flat_params
+    p, atol = case.flat_params, case.atol(tolerance)
 
     def run():
-        states, success = solver(rhs.address, case.y0, times, p, tolerance, tolerance, MAX_STEPS)
+        states, success = solver(rhs.address, case.y0, times, p, tolerance, atol, MAX_STEPS)
         if not success:
             raise RuntimeError(f"{method} gave up")
         return states[1:]

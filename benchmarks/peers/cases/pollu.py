@@ -1,11 +1,14 @@
-"""Air pollution in 20 equations: a small model of a size that compilers notice, on a span that explicit steps bear."""
+"""Air pollution in 20 equations: a small model of a size that compilers notice, on a short span and on the whole."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
 from .. import _reference
 from .._case import Case
+from .rober import ROBER
 
 RATES = (
     0.35,
@@ -36,7 +39,7 @@ RATES = (
 )
 
 
-def pollu(t, y, p):
+def changes(y):
     """J. G. Verwer, "Gauss-Seidel iteration for stiff ODEs from chemical kinetics", https://doi.org/10.1137/0915076."""
     k = RATES
     r1 = k[0] * y[0]
@@ -64,7 +67,7 @@ def pollu(t, y, p):
     r23 = k[22] * y[0] * y[3]
     r24 = k[23] * y[18] * y[0]
     r25 = k[24] * y[19]
-    return [
+    return (
         r2 + r3 + r9 + r11 + r12 + r22 + r25 - r1 - r10 - r14 - r23 - r24,
         r1 + r21 - r2 - r3 - r9 - r12,
         r1 + r17 + r19 + r22 - r15,
@@ -85,7 +88,12 @@ def pollu(t, y, p):
         r20,
         r23 + r25 - r21 - r22 - r24,
         r24 - r25,
-    ]
+    )
+
+
+def pollu(t, y, p):
+    """The same for all Python peers but numba, which handles tuples better than lists."""
+    return list(changes(y))
 
 
 def initial_state() -> np.ndarray:
@@ -118,5 +126,26 @@ POLLU = Case(
         "scipy-rk45",
     ),
     baseline="scipy-rk45",
+    c_problem="pollu",
+)
+
+# F. Mazzia, C. Magherini, "Test Set for Initial Value Problem Solvers", release 2.4, 2008.
+FINAL_STATE = (
+    *(0.5646255480022769e-1, 0.1342484130422339, 0.4139734331099427e-8, 0.5523140207484359e-2),
+    *(0.2018977262302196e-6, 0.1464541863493966e-6, 0.7784249118997964e-1, 0.3245075353396018),
+    *(0.7494013383880406e-2, 0.1622293157301561e-7, 0.1135863833257075e-7, 0.2230505975721359e-2),
+    *(0.2087162882798630e-3, 0.1396921016840158e-4, 0.8964884856898295e-2, 0.4352846369330103e-17),
+    *(0.6899219696263405e-2, 0.1007803037365946e-3, 0.1772146513969984e-5, 0.5682943292316392e-4),
+)
+
+POLLU_STIFF = replace(
+    ROBER,
+    name="pollu-stiff",
+    title="POLLU, 20 species, t 0..60 min, rtol 1e-6, atol 1e-10, the final state",
+    rhs=pollu,
+    y0=initial_state(),
+    t_span=(0.0, 60.0),
+    saves=np.array([60.0]),
+    reference=_reference.published(FINAL_STATE),
     c_problem="pollu",
 )
