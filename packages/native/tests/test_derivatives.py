@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import evolvent_native
 from evolvent_native import _functions, _graph
 from evolvent_native._array import Array
 from evolvent_native._derivatives import NotDifferentiable, hvp, jacobian, jvp, vjp
@@ -825,3 +826,9 @@ def test_random_second_derivatives(build):
     gradient = jax.grad(lambda x: (by_jax(x) ** 2).sum())
     expected = jax.jvp(gradient, [jnp.asarray(x)], [jnp.asarray(t)])[1]
     np.testing.assert_allclose(product, expected, 1e-8, 1e-8)
+
+
+def test_a_vector_of_one_entry_has_a_derivative_by_its_entry():
+    """The one entry of a vector, taken out, is still what the function is differentiated by."""
+    x = np.asarray([3.0])
+    assert evolvent_native.jacobian(lambda x: np.stack([x[0] * x[0]]), x).tolist() == [[6.0]]

@@ -215,6 +215,7 @@ def _applied(function: Callable[[Any], Any], x: Any) -> tuple[Node, Array]:
     """A function's value at a node of its own, so that nothing else that is known of `x` is differentiated."""
     before = array(x).node
     block = current()
-    at = Node("reshape", (before,), (), before.shape, before.dtype, block)
+    # No view, which others could see through.
+    at = Node("cast", (before,), (), before.shape, before.dtype, block)
     block.nodes.append(at)
     return at, array(function(Array(at)))
