@@ -83,5 +83,6 @@ BRUSSELATOR_STIFF = Case(
     ),
     baseline="scipy-bdf",
     c_problem="brusselator_stiff",
+    sparsity=sparsity,
     relative=True,
 )
