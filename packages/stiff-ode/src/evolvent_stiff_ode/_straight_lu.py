@@ -55,9 +55,8 @@ def straight_lu(b: Any, symbolic: Symbolic, values: Any) -> Any:
         inverse.append(1.0 / pivot)
         upper.append({j: row[j] for j in straight.upper[i]})
         factors += [inverse[i], *upper[i].values()]
-    given = xp.sum(xp.stack([xp.abs(x) for x in entries]), axis=0)
-    grown = xp.sum(xp.stack(terms), axis=0)
-    good = xp.logical_and(good, grown <= spacing**GROWTH * given)
+    given = xp.sum(xp.abs(values), axis=0)
+    good = xp.logical_and(good, sum(terms) <= spacing**GROWTH * given)
     factors[-1] = xp.where(good, factors[-1], xp.full_like(factors[-1], nan))
     return xp.stack(factors)
 

@@ -12,7 +12,7 @@ from . import _supernodes
 from ._ordering import bits, least_degree, little_fill, pivot_rows
 
 ONE_BY_ONE = 128  # equations up to which pivots are chosen one by one
-STRAIGHT = 600  # entries of factors that are computed without loops: code grows with them
+ENTRIES, PRODUCTS = 240, 600  # of factors that are computed without loops: code grows with both
 
 
 class Symbolic:
@@ -93,10 +93,10 @@ class Symbolic:
 
     @cached_property
     def straight(self) -> Straight | None:
-        if self.n > ONE_BY_ONE or len(self.pattern.rows) > STRAIGHT:
+        if self.n > ONE_BY_ONE or len(self.pattern.rows) > ENTRIES:
             return None
         found = Straight(self)
-        return found if found.size <= STRAIGHT else None
+        return found if found.size <= ENTRIES and found.products <= PRODUCTS else None
 
     @cached_property
     def plan(self) -> _supernodes.Plan:
@@ -135,6 +135,8 @@ class Straight:
         For each row the columns of the matrix's entries, and their places among the values.
     lower, upper : list of list of int
         For each row the columns of its factors before the diagonal, and behind it.
+    products : int
+        Multiplications that a factorisation takes.
     size : int
         Of the factors, which are, row by row, those of L with the opposite sign, the inverse pivot and those of U.
     place : dict of (int, int) to int
@@ -165,4 +167,5 @@ class Straight:
             self.upper.append([j for j in found if j > i])
             for j in found:
                 self.place[i, j] = len(self.place)
+        self.products = sum(1 + len(self.upper[k]) for row in self.lower for k in row)
         self.size = len(self.place)
