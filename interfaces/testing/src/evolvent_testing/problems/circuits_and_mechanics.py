@@ -41,8 +41,7 @@ def ring_modulator(xp):
 
     def f(t, y, p):
         v1, v2, v3, v4, v5, v6, v7, i1, i2, i3, i4, i5, i6, i7, i8 = (y[i] for i in range(15))
-        clock = xp.asarray(t, dtype=y.dtype)
-        low, high = 0.5 * xp.sin(2e3 * math.pi * clock), 2.0 * xp.sin(2e4 * math.pi * clock)
+        low, high = 0.5 * xp.sin(2e3 * math.pi * t), 2.0 * xp.sin(2e4 * math.pi * t)
 
         def diode(voltage):
             return p["gamma"] * (xp.exp(p["delta"] * voltage) - 1.0)
@@ -86,8 +85,8 @@ def beam(xp, parts=40):
 
     def f(t, y, p):
         angle, velocity = y[0, ...], y[1, ...]
-        clock = xp.asarray(t, dtype=y.dtype)
-        force = xp.astype(clock <= math.pi, y.dtype) * 1.5 * xp.sin(clock) ** 2
+        none = 0.0 * angle[:1, ...]
+        force = xp.where(t <= math.pi, none + 1.5, none) * xp.sin(t) ** 2
         bent = angle[1:, ...] - angle[:-1, ...]
         sine, cosine = xp.sin(bent), xp.cos(bent)
         # Clamped at one end, where the angle turns its sign, and free at the other.
@@ -155,7 +154,7 @@ def plate(xp):
     def f(t, y, p):
         height, velocity = y[0, ...], y[1, ...]
         place = along(xp, p["track"], height)
-        since = xp.asarray(t, dtype=y.dtype) - along(xp, p["x"], height)
+        since = t - along(xp, p["x"], height)
         load = place * (xp.exp(-5.0 * (since - 2.0) ** 2) + xp.exp(-5.0 * (since - 5.0) ** 2))
         bending = p["stiffness"] / width**4 * laplace(laplace(height))
         return xp.stack([velocity, p["weight"] * load - p["friction"] * velocity - bending])

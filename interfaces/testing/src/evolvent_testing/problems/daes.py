@@ -71,7 +71,7 @@ def transistor_amplifier(xp):
     """Two transistors that amplify a tone: five capacitors among eight nodes, M neither diagonal nor regular."""
 
     def f(t, y, p):
-        tone = 0.1 * xp.sin(200.0 * math.pi * xp.asarray(t, dtype=y.dtype))
+        tone = 0.1 * xp.sin(200.0 * math.pi * t)
         r, supply, alpha = p["R"], p["supply"], p["alpha"]
         first = p["beta"] * (xp.exp((y[1] - y[2]) / p["uF"]) - 1.0)
         second = p["beta"] * (xp.exp((y[4] - y[5]) / p["uF"]) - 1.0)

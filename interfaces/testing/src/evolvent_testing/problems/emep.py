@@ -329,18 +329,18 @@ def emissions() -> dict[int, float]:
 
 
 def coefficients(xp, t):
-    """Compute the coefficients of all reactions at a time of day, an array."""
+    """Compute the coefficients of all reactions at a time in seconds from midnight."""
     hour = t / 3600.0
     hour = hour - 24.0 * xp.floor(hour / 24.0)
     day = (hour >= 4.0) & (hour < 20.0)
     latitude, declination = math.radians(50.0), math.radians(23.5)
     height = -xp.cos(hour * (math.pi / 12.0)) * (math.cos(latitude) * math.cos(declination))
     height = height + math.sin(latitude) * math.sin(declination)
-    secant = 1.0 / xp.where(day, height, xp.ones_like(height))
-    dark = xp.zeros_like(height) + 1e-40
+    secant = 1.0 / xp.where(day, height, 0.0 * height + 1.0)
+    dark = 0.0 * height + 1e-40
     found = {name: xp.where(day, a * xp.exp(-b * secant), dark) for name, (a, b) in LIGHT.items()}
     found |= {name: a * math.exp(b / TEMPERATURE) for name, (a, b) in ARRHENIUS.items()}
-    falling = xp.where(day, xp.ones_like(height), 0.25 * xp.ones_like(height)) / MIXING_HEIGHT
+    falling = xp.where(day, 0.0 * height + 1.0, 0.0 * height + 0.25) / MIXING_HEIGHT
     found |= {name: speed * falling for name, speed in DEPOSITION.items()}
 
     humidity = 23.0 * xp.sin(2.43 - 7.93e-5 * 3600.0 * hour) + 66.5
@@ -357,7 +357,7 @@ def emep(xp):
     """EMEP's ozone chemistry: 66 species, emissions, deposition, light by day only."""
 
     def f(t, y, p):
-        at = coefficients(xp, xp.asarray(t, dtype=y.dtype))
+        at = coefficients(xp, t)
         zero = 0.0 * y[0]
         rate = [emissions().get(i, 0.0) + zero for i in range(len(SPECIES))]
         for coefficient, reacting, change in network():
