@@ -47,7 +47,7 @@ def residuals(alpha: np.ndarray, beta: np.ndarray, b: np.ndarray, order: int) ->
 
 
 def jacobian_error(case: Case) -> float:
-    """How far the C program's Jacobian lies from that of the case's right side, by complex steps; relative, entry by entry."""
+    """How far the C program's Jacobian lies from that of the case's right side, entry by entry, by complex steps."""
     size, y, p = len(case.y0), case.reference(case)[0], case.flat_params
     found = np.empty((size, size))
     with_c.library(case.c_problem, "rodas4").jacobian_at(with_c.address(y), with_c.address(p), with_c.address(found))

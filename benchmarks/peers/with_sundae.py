@@ -39,10 +39,15 @@ def trajectory(case: Case, tolerance: float, method: str) -> Callable[[], np.nda
 
     from . import _right_sides
 
-    rhs, shape = numba.njit(_right_sides.of(case.c_problem)), case.y0.shape
+    fill, shape = numba.njit(_right_sides.of(case.c_problem)), case.y0.shape
     times, y0, p = np.concatenate([case.t_span[:1], case.saves]), case.y0.ravel(), case.flat_params
+
+    @numba.njit
+    def rhs(t, y, dy):
+        fill(t, y, dy, p)
+
     tolerances = {"rtol": tolerance, "atol": case.atol(tolerance)}
-    solver = CVODE(rhs, userdata=p, method="BDF", max_num_steps=MAX_STEPS, **tolerances, **linear_solver(case, method))
+    solver = CVODE(rhs, method="BDF", max_num_steps=MAX_STEPS, **tolerances, **linear_solver(case, method))
 
     def run():
         solution = solver.solve(times, y0)
