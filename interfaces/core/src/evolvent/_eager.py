@@ -10,7 +10,9 @@ import numpy as np
 from . import _scalars
 from ._backend import describe_device, is_array
 from ._errors import InputError
+from ._plot import to_numpy
 from ._registry import hook_results
+from ._superlu import HostLU
 from ._trees import flatten, leaves, tree_map, unflatten
 
 FINITE_DIFFERENCES = "derivatives are finite differences"
@@ -39,6 +41,7 @@ class EagerBackend:
     name = "eager"
     control: Any = _scalars
     traced = False
+    compiled = False
     rematerialise = False
     differentiates = False
     lanes: tuple[int, ...] = ()
@@ -47,6 +50,7 @@ class EagerBackend:
     sweeps = False  # whether drivers should loop over the times to save, and march from one to the next
     note = ""
     exact = False  # whether derivatives are the library's own
+    differences = 0  # how often they were not
     forced = False
     slice: int | None = None  # steps between looks at the keyboard; Python itself looks all the time
     tables: Any = np  # what control-plane tables are made with
@@ -406,6 +410,15 @@ class EagerBackend:
         with np.errstate(all="ignore"):
             return self.xp.matmul(factors, rhs[..., None])[..., 0]
 
+    def sparse_lu(self, symbolic, values):
+        """Factorise a sparse matrix for `sparse_solve`, on the host."""
+        return HostLU(symbolic, to_numpy(values))
+
+    def sparse_solve(self, symbolic, factors, rhs):
+        """Solve for right sides (n,) or (n, m)."""
+        found = factors.solve(to_numpy(rhs))
+        return found if self.xp is np else self.xp.asarray(found, device=self.device)
+
     # ---------------------------------------------------------------- derivatives
     def jvp(self, function, x, dx):
         """The function's value and directional derivative; by central differences where the library has no better."""
@@ -427,6 +440,7 @@ class EagerBackend:
 
     def _differences(self) -> None:
         """Say in the statistics how derivatives were found."""
+        self.differences += 1
         if FINITE_DIFFERENCES not in self.note:
             self.note = f"{self.note}; {FINITE_DIFFERENCES}" if self.note else FINITE_DIFFERENCES
 

@@ -34,6 +34,8 @@ class Backend(Protocol):
         What tables of control-plane numbers are made with.
     traced : bool
         Whether values are unknown while the driver runs: shapes must not depend on them.
+    compiled : bool
+        Whether programs are compiled, so that many operations on single numbers cost little.
     rematerialise : bool
         Whether taking a step again is cheaper than carrying its stages through the loop.
     differentiates : bool
@@ -62,6 +64,7 @@ class Backend(Protocol):
     control: Any
     tables: Any
     traced: bool
+    compiled: bool
     rematerialise: bool
     differentiates: bool
     unbounded: bool
@@ -146,6 +149,20 @@ class Backend(Protocol):
 
     def lu_solve(self, factors, rhs) -> Any:
         """Solve for a right side (n,), with lanes (n, lanes); complex where the matrix is."""
+        ...
+
+    def sparse_lu(self, symbolic, values) -> Any:
+        """Factorise the sparse matrix whose entries have these values (entries,), for `sparse_solve`.
+
+        `symbolic` holds what is known of it beforehand: the order of pivots (`rows`, `columns`), the permuted pattern
+        (`by_columns`) and, for those who run loops of their own, their `plan`; it is hashed by its content, `digest`.
+        The factors are a tree of fixed structure, whose leaves are opaque where nothing is traced. With lanes values
+        are (entries, lanes). Of a matrix that is singular or not finite they give results that are not finite.
+        """
+        ...
+
+    def sparse_solve(self, symbolic, factors, rhs) -> Any:
+        """Solve for right sides (n,) or (n, m), with lanes (n, lanes); complex where the matrix is."""
         ...
 
     # ---------------------------------------------------------------- for algorithms: derivatives

@@ -18,6 +18,7 @@ from evolvent.linear import written_out
 from . import _control
 from ._loops import while_loop
 from ._pytrees import register_solutions
+from ._sparse import sparse_solve
 from ._staging import stage
 
 register_solutions()
@@ -43,6 +44,7 @@ class JaxBackend(EagerBackend):
     name = "jax"
     exact = True
     control: Any = _control
+    compiled = True
     rematerialise = True
     unbounded = False
     sweeps = True
@@ -280,6 +282,13 @@ class JaxBackend(EagerBackend):
         if rhs.shape[0] <= WRITTEN_OUT:
             return written_out.lu_solve(jnp, factors, rhs)
         return jax.scipy.linalg.lu_solve(factors, rhs)
+
+    def sparse_lu(self, symbolic, values):
+        # What leaves the program are arrays: the factors are found again by the values, on the host.
+        return jnp.asarray(values)
+
+    def sparse_solve(self, symbolic, factors, rhs):
+        return sparse_solve(symbolic, factors, rhs)
 
     # ---------------------------------------------------------------- derivatives
     def jvp(self, function, x, dx):

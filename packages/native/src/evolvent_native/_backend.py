@@ -11,7 +11,7 @@ import optree
 from evolvent import CannotStage, InputError, NumpyBackend
 from evolvent.compiled import is_compiled, is_dispatcher
 
-from . import _control, _derived, _linear, _pointers, _recording
+from . import _control, _derived, _linear, _pointers, _recording, _sparse
 from ._array import Array, array, cast
 from ._errors import reason, where_raised
 from ._functions.elementwise import real_dtype
@@ -35,6 +35,7 @@ class NativeBackend(NumpyBackend):
     name = "native"
     exact = True
     control: Any = _control
+    compiled = True
     rematerialise = True
     unbounded = False
     sweeps = False
@@ -223,6 +224,14 @@ class NativeBackend(NumpyBackend):
 
     def lu_solve(self, factors, rhs):
         return _linear.lu_solve(factors, rhs) if recording() else super().lu_solve(factors, rhs)
+
+    def sparse_lu(self, symbolic, values):
+        return _sparse.sparse_lu(symbolic, values) if recording() else super().sparse_lu(symbolic, values)
+
+    def sparse_solve(self, symbolic, factors, rhs):
+        if not recording():
+            return super().sparse_solve(symbolic, factors, rhs)
+        return _sparse.sparse_solve(symbolic, factors, rhs)
 
     # ---------------------------------------------------------------- derivatives
     def jvp(self, function, x, dx):

@@ -8,6 +8,14 @@ from typing import Any
 import numpy as np
 
 
+_numbers: dict[Any, int] = {}
+
+
+def number_of(value: Any) -> int:
+    """A number that equal values share, in this process: hashes alone may agree by chance."""
+    return _numbers.setdefault(value, len(_numbers))
+
+
 class Nameless(Exception):
     """Something that has no name that another process would know."""
 
@@ -26,6 +34,9 @@ def describe(value: Any) -> Any:
         return (_name(type(value)), [describe(x) for x in value])
     if isinstance(value, dict):
         return ("dict", sorted((repr(describe(k)), describe(v)) for k, v in value.items()))
+    digest = getattr(value, "digest", None)
+    if isinstance(digest, bytes):
+        return (_name(type(value)), digest)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         # What the user gave to a stepper is staged like the problem's own functions.
         given = getattr(value, "user_functions", ())

@@ -21,7 +21,8 @@ from ._codegen import generate
 from ._codegen.unit import ENTRY
 from ._graph import Graph, Node, record_in
 from ._kernels import lapack
-from ._keys import Nameless, describe
+from ._keys import Nameless, describe, number_of
+from ._repeated import Repeated
 from ._staging import Buffer, Rows, flatten, node_of, unflatten
 
 KEPT = 512  # programs in memory; those used longest ago go first
@@ -85,6 +86,7 @@ class Layout:
         self.literals: list[np.ndarray] = about["literals"]
         self.number_places = [i for i, kind in enumerate(coming) if kind.shape == () and not kind.rows]
         self.array_places = [(i, kind.dtype) for i, kind in enumerate(coming) if kind.shape != () and not kind.rows]
+        self.array_kinds = dict(self.array_places)
         self.row_places = [i for i, kind in enumerate(coming) if kind.rows]
         self.number_kinds = {i: coming[i].dtype for i in self.number_places}
         self.complex_places = {i for i in self.number_places if coming[i].dtype.kind == "c"}
@@ -108,15 +110,10 @@ class Program(Layout):
         self._many: Any = None
         self.workspaces: list[np.ndarray] = []
 
+    format_of = staticmethod(_format)
+
     def __call__(self, leaves: list[Any], data: list[np.ndarray]) -> Any:
-        numbers = [leaves[i] for i in self.number_places]
-        if self.complex_places:
-            numbers = [
-                part
-                for i, x in zip(self.number_places, numbers, strict=True)
-                for part in ((x.real, x.imag) if i in self.complex_places else (x,))
-            ]
-        coming = self.pack(*numbers)
+        coming = self.packed(leaves)
         going = bytearray(self.unpack.size)
         arrays = [_ready(leaves[i], dtype) for i, dtype in self.array_places]
         block = np.empty(sum(self.sizes_out), np.uint8)
@@ -145,6 +142,23 @@ class Program(Layout):
         self.call(_bytes_address(packed))
         self.workspaces.append(workspace)
         return unflatten(self.structure, self._leaves(self.unpack.unpack(going), results, rows))
+
+    def packed(self, leaves: list[Any]) -> bytes:
+        """The numbers among the operands' leaves, as code reads them."""
+        numbers = [leaves[i] for i in self.number_places]
+        if self.complex_places:
+            numbers = [
+                part
+                for i, x in zip(self.number_places, numbers, strict=True)
+                for part in ((x.real, x.imag) if i in self.complex_places else (x,))
+            ]
+        return self.pack(*numbers)
+
+    def reads_in_place(self, i: int, leaf: Any) -> bool:
+        """Whether code may read an operand's leaf where it is, in each call as in the first."""
+        if i in self.number_kinds:
+            return not isinstance(leaf, np.ndarray)  # what has no axes is copied, and may be written to later
+        return _ready(leaf, self.array_kinds[i]) is leaf
 
     def entry_of_many(self, symbol: str) -> Any:
         """The function that runs a range of trajectories."""
@@ -200,6 +214,14 @@ class Programs:
         if program is None:
             program = self.made[key] = self._find(leaves, structure)
         return program(leaves, self.data)
+
+    def repeated(self, operands: Any, changing: Any, seen: Any, record: Any) -> Repeated:
+        """The program for operands that are passed again and again but for a part of them; see `Repeated`."""
+        leaves, structure = flatten(operands)
+        key = (structure, kinds_of(leaves))
+        if key not in self.made:
+            self.made[key] = self._find(leaves, structure)
+        return Repeated(self.made[key], operands, self.data, changing, seen, record)
 
     def hold(self) -> None:
         """Keep what the arrays that the functions closed over hold now, whoever writes to them later."""
@@ -258,7 +280,7 @@ class Programs:
         try:
             entry, on_disk = describe(self.entry.key), True
         except Nameless:
-            entry, on_disk = hash(self.entry.key), False
+            entry, on_disk = number_of(self.entry.key), False
         parts = (
             entry,
             libraries(self.entry),

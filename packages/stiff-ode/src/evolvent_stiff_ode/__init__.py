@@ -12,6 +12,7 @@ _BUILDING_BLOCKS = {
     "DenseLU": "linear.dense",
     "Implicit": "_implicit",
     "LinearSolver": "linear.solver",
+    "SparseLU": "linear.sparse",
     "Rosenbrock": "_rosenbrock",
     "RosenbrockTableau": "_rosenbrock_tableau",
 }

@@ -7,7 +7,12 @@ from typing import Any
 from evolvent import InputError
 
 from .dense import DenseLU
-from .solver import LinearSolver
+from .pattern import pattern_of
+from .solver import LinearSolver, size_of
+from .sparse import SparseLU
+
+TINY = 3  # equations up to which a full matrix is factorised in no time
+DENSE = 0.3  # of a larger matrix, the part that may be filled before sparsity is of no use
 
 
 def linear_solver_for(given: Any, model: Any) -> LinearSolver:
@@ -16,6 +21,25 @@ def linear_solver_for(given: Any, model: Any) -> LinearSolver:
         given = given()
     if isinstance(given, LinearSolver):
         return given.prepared(model)
-    if given in ("auto", "dense"):
-        return DenseLU().prepared(model)
-    raise InputError("linear_solver", f"must be a LinearSolver or 'auto', got {given!r}.")
+    named = {"dense": DenseLU, "sparse": SparseLU}
+    if given in named:
+        return named[given]().prepared(model)
+    if given == "auto":
+        return _by_size_and_density(model).prepared(model)
+    raise InputError(
+        "linear_solver", f"must be a LinearSolver, 'auto' or one of {', '.join(map(repr, named))}, got {given!r}."
+    )
+
+
+def _by_size_and_density(model: Any) -> LinearSolver:
+    n, b = size_of(model), model.backend
+    told = getattr(model.problem, "sparsity", None) is not None
+    if n <= TINY or b.lanes or (n <= 50 and not (told or b.compiled)):
+        return DenseLU()
+    pattern = pattern_of(model)
+    if pattern is None:
+        return DenseLU()
+    solver = SparseLU().for_pattern(model, pattern)
+    if solver.straight or pattern.density <= DENSE:
+        return solver
+    return DenseLU()

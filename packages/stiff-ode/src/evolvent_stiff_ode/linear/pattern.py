@@ -1,0 +1,71 @@
+"""Where the Jacobian of a problem may differ from zero, and its entries there."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from evolvent import InputError
+from evolvent.sparse import Pattern
+
+from .solver import dense_jacobian, size_of
+
+
+def pattern_of(model) -> Pattern | None:
+    """The pattern that the user gave, or that f shows; None where nobody can tell."""
+    given, n = getattr(model.problem, "sparsity", None), size_of(model)
+    if given is not None:
+        pattern = Pattern.from_matrix(given)
+        if pattern.shape != (n, n):
+            raise InputError("sparsity", f"must be ({n}, {n}) for {n} equations, got {pattern.shape}.")
+        return pattern
+    if model.backend.traced:
+        return None
+    t = model.backend.real(model.problem.t_span[0])
+    return model.backend.sparsity(lambda y, t, params: model.derivative(t, y, params), model.y0, t, model.params0)
+
+
+def mass_pattern_of(model) -> Pattern:
+    """Where the mass matrix has entries: the diagonal for the identity."""
+    n = size_of(model)
+    if model.mass is None:
+        return Pattern.diagonal(n)
+    if model.mass_pattern is not None:
+        return model.mass_pattern
+    entries = np.asarray(model.backend.host(model.mass))
+    return Pattern.from_matrix(np.diag(entries) if entries.ndim == 1 else entries) if n <= 2000 else _diagonal(entries)
+
+
+def _diagonal(entries: np.ndarray) -> Pattern:
+    """The places of the entries of a long diagonal that are not zero."""
+    if entries.ndim != 1:
+        return Pattern.from_matrix(entries)
+    places = np.flatnonzero(entries)
+    return Pattern(places, places, (len(entries), len(entries)))
+
+
+@lru_cache(maxsize=32)
+def places_in(whole: Pattern, part: Pattern) -> np.ndarray:
+    """For each entry of a pattern its number among those of a part, or the part's size where it has none."""
+    found = np.full(whole.size, part.size, dtype=np.int64)
+    found[whole.positions(part)] = np.arange(part.size)
+    return found
+
+
+def sparse_jacobian(model, pattern: Pattern, t, y, params) -> Any:
+    """The Jacobian's entries: the user's, or derived of f."""
+    b, n = model.backend, size_of(model)
+    if getattr(model.problem, "jacobian", None) is None:
+        return b.sparse_jacobian(lambda y: model.derivative(t, y, params), y, pattern)
+    given = model.given_jacobian(t, y, params)
+    if hasattr(given, "tocsr"):
+        given = np.asarray(given.tocsr()[pattern.rows, pattern.columns]).reshape(-1)
+    shape = tuple(given.shape) if hasattr(given, "shape") else (len(given),)
+    if shape in ((pattern.size,), (pattern.size, *b.lanes)) and pattern.size != n:
+        return b.as_array(given, y, (pattern.size, *b.lanes), "jacobian")
+    matrix = dense_jacobian(model, t, y, params)
+    entries = b.xp.reshape(matrix, (n * n, *b.lanes))
+    places = b.xp.asarray(pattern.rows.astype(np.int64) * n + pattern.columns, device=b.device)
+    return b.xp.take(entries, places, axis=0)
