@@ -12,7 +12,7 @@ from ._backend import describe_device, is_array
 from ._errors import InputError
 from ._plot import to_numpy
 from ._registry import hook_results
-from ._superlu import HostLU
+from ._superlu import HostLU, solved
 from ._trees import flatten, leaves, tree_map, unflatten
 
 FINITE_DIFFERENCES = "derivatives are finite differences"
@@ -416,8 +416,14 @@ class EagerBackend:
 
     def sparse_solve(self, symbolic, factors, rhs):
         """Solve for right sides (n,) or (n, m)."""
-        found = factors.solve(to_numpy(rhs))
-        return found if self.xp is np else self.xp.asarray(found, device=self.device)
+        return self._from_host(factors.solve(to_numpy(rhs)))
+
+    def sparse_solve_by_values(self, symbolic, values, rhs):
+        """The same with a matrix's values, which are factorised unless they were before."""
+        return self._from_host(solved(symbolic, to_numpy(values), to_numpy(rhs)))
+
+    def _from_host(self, x):
+        return x if self.xp is np else self.xp.asarray(x, device=self.device)
 
     # ---------------------------------------------------------------- derivatives
     def jvp(self, function, x, dx):

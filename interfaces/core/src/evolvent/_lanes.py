@@ -282,6 +282,14 @@ class LanesBackend(EagerBackend):
         factors = tree_map(lambda x: self.xp.moveaxis(x, -1, 0), factors)
         return self.xp.moveaxis(self.single.lu_solve(factors, self.xp.moveaxis(rhs, -1, 0)), 0, -1)
 
+    def sparse_lu(self, symbolic, values):
+        # Lanes are chosen from by arrays only: each lane's factors are found again by its values.
+        return values
+
+    def sparse_solve(self, symbolic, factors, rhs):
+        solve = self.single.sparse_solve_by_values
+        return self.xp.stack([solve(symbolic, factors[:, i], rhs[:, i]) for i in range(self.lanes[0])], axis=-1)
+
     # ---------------------------------------------------------------- derivatives
     @property
     def exact(self) -> bool:

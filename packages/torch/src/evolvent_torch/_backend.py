@@ -11,6 +11,7 @@ from array_api_compat import torch as namespace
 from evolvent import BackendError, EagerBackend, InputError
 from evolvent.trees import tree_map
 
+from ._sparse import SparseSolve
 from ._sums import WeightedSums
 from ._transforms import is_batched, transforming
 
@@ -197,6 +198,16 @@ class TorchBackend(EagerBackend):
     def lu_solve(self, factors, rhs):
         """Solve for right sides (..., n)."""
         return torch.linalg.lu_solve(*factors, rhs[..., None])[..., 0]
+
+    def sparse_lu(self, symbolic, values):
+        """The values themselves, so that derivatives follow: their factors are found again by them."""
+        return values
+
+    def sparse_solve(self, symbolic, factors, rhs):
+        """Solve for right sides (n,) or (n, m), on the host."""
+        return SparseSolve.apply(factors, rhs, symbolic, False)
+
+    sparse_solve_by_values = sparse_solve
 
     # derivatives
     def jvp(self, function, x, dx):
