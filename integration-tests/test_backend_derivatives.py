@@ -158,3 +158,38 @@ def test_said(on):
     on(lambda b, x: b.jacobian(lambda x: chain(b, x), x), X)
     exact = on.name in ("native", "jax") or "evolvent_torch" in on.name
     assert on.b.note == ("" if exact else "derivatives are finite differences")
+
+
+@pytest.mark.parametrize("stages", [True, False])
+def test_eager_functions_that_ask_for_derivatives(stages):
+    """On NumPy a function that asks for derivatives is compiled where it can be: they are exact then, as are times'."""
+    b = ev.choose_backend("eager", X)
+
+    def f(t, y, rate):
+        if not stages and y[0] > 1e9:
+            return y
+        return [rate * np.sin(t) * y[0] * y[1], y[1] ** 3]
+
+    def model(t, y, rate):
+        return b.as_state(f(b.time(t, y), y, rate), y, "f")
+
+    functions = {
+        "f": model,
+        "jacobian": lambda t, y, rate: b.jacobian(lambda y: model(t, y, rate), y),
+        "slope": lambda t, y, rate: b.time_derivative(lambda t: model(t, y, rate), t, y),
+    }
+    y = np.array([0.3, 2.0])
+
+    def entry(functions, t, y, rate):
+        return [[functions[name](t + shift, y, rate) for name in ("f", "jacobian", "slope")] for shift in (0.0, 1.0)]
+
+    program = b.program(entry, functions, dict.fromkeys(functions, (0.0, y, 3.0)))
+    for shift, (value, jacobian, slope) in enumerate(program(0.5, y, 4.0)):
+        t = 0.5 + shift
+        assert_allclose(value, [4 * np.sin(t) * 0.6, 8.0])
+        tolerance = 1e-14 if stages else 1e-7
+        exact = [[4 * np.sin(t) * 2.0, 4 * np.sin(t) * 0.3], [0.0, 12.0]]
+        assert_allclose(jacobian, exact, rtol=tolerance, atol=tolerance)
+        assert_allclose(slope, [4 * np.cos(t) * 0.6, 0.0], rtol=tolerance, atol=tolerance)
+        assert type(jacobian) is type(slope) is np.ndarray
+    assert b.note == ("" if stages else "derivatives are finite differences")

@@ -366,3 +366,29 @@ def test_writing_to_parts(name):
 
     x = tensor(0.3, -0.7, 1.2, 0.4)
     torch.testing.assert_close(staged(written, x), written(x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [F64, torch.float32, torch.complex128], ids=str)
+def test_derivatives(dtype):
+    """While tensors record, derivatives of functions of tensors are the compiler's own, of the tensors' dtype."""
+    from evolvent.sparse import Pattern
+    from evolvent_native._compiled import Call
+    from evolvent_native._program import Programs
+
+    def f(x):
+        return torch.stack([x[0] * x[1], torch.sin(x[1]), x[2] ** 2 + x[0]])
+
+    x = tensor(0.5, 2.0, -1.0, dtype=dtype)
+    b = ev.choose_backend("native", x)
+    exact = np.array([[2.0, 0.5, 0.0], [0.0, np.cos(2.0), 0.0], [1.0, 0.0, -2.0]])
+    pattern = Pattern.from_matrix(exact)
+    wanted = {
+        "jacobian": (lambda x, t: b.jacobian(f, x), exact),
+        "sparse": (lambda x, t: b.sparse_jacobian(f, x, pattern), exact[pattern.rows, pattern.columns]),
+        "product": (lambda x, t: b.jvp(f, x, x)[1], exact @ x.numpy()),
+        "by time": (lambda x, t: b.time_derivative(lambda t: f(x) * b.time(t, x) ** 2, t, x), 4.0 * f(x).numpy()),
+    }
+    for name, (derivative, value) in wanted.items():
+        found = Programs(None, Call(), {"f": b.stage(derivative, (x, 2.0))})(x.numpy(), 2.0)
+        assert found.dtype == x.numpy().dtype, name
+        np.testing.assert_allclose(found, value, rtol=1e-5 if dtype == torch.float32 else 1e-12, err_msg=name)

@@ -30,5 +30,13 @@ def evolvent_sparsity(function: Any, arguments: tuple[Any, ...], backend: Any) -
 
 
 @hookspec
+def evolvent_stage(function: Any, examples: tuple[Any, ...], backend: Any) -> Any:
+    """Compile a function of NumPy arrays that asks `backend`, an eager one, for derivatives; None if that can't be.
+
+    While the function is recorded, `backend.recorder` is set to the backend that knows derivatives of what is.
+    """
+
+
+@hookspec
 def evolvent_convert(problem: Any, wanted: type) -> Any:
     """Convert `problem` to the problem type `wanted`, or return None."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ._eager import EagerBackend
+from ._registry import hook_results
 
 
 def _references(x: Any) -> int:
@@ -22,6 +23,8 @@ _OWN = _references(np.empty(0))
 
 class NumpyBackend(EagerBackend):
     """Runs a solve call by call, on NumPy arrays."""
+
+    recorder: Any = None  # the backend of a compiler, while that records a function
 
     def __init__(self, leaves: Any = ()):
         super().__init__(np)
@@ -106,6 +109,47 @@ class NumpyBackend(EagerBackend):
         triangles, pivots = factors
         solve = getattr(_lapack(), _LETTER[np.result_type(triangles, rhs).char] + "getrs")
         return solve(triangles, pivots, rhs, trans=1)[0]
+
+    # ---------------------------------------------------------------- derivatives
+    def jvp(self, function, x, dx):
+        return (self.recorder or super()).jvp(function, x, dx)
+
+    def jacobian(self, function, x):
+        return (self.recorder or super()).jacobian(function, x)
+
+    def sparse_jacobian(self, function, x, pattern):
+        return (self.recorder or super()).sparse_jacobian(function, x, pattern)
+
+    def time_derivative(self, function, t, like):
+        return (self.recorder or super()).time_derivative(function, t, like)
+
+    # ---------------------------------------------------------------- running
+    def program(self, entry, functions, examples):
+        kept = dict(functions)
+        kept.update({name: self._watched(name, kept, examples[name]) for name in functions})
+        return super().program(entry, kept, examples)
+
+    def _watched(self, name, functions, examples):
+        """A function whose first call shows whether it needs derivatives: those of staged functions are exact."""
+        function, chosen = functions[name], None
+
+        def first(*arguments):
+            nonlocal chosen
+            if chosen is not None:
+                return chosen(*arguments)
+            note, before = self.note, self.differences
+            value = function(*arguments)
+            chosen = function
+            if self.differences != before:
+                offers, _ = hook_results("evolvent_stage", function=function, examples=examples, backend=self)
+                chosen = next((offer for offer in offers if offer is not None), function)
+            functions[name] = chosen
+            if chosen is function:
+                return value
+            self.note = note
+            return chosen(*arguments)
+
+        return first
 
 
 _LETTER = {"f": "s", "d": "d", "F": "c", "D": "z"}

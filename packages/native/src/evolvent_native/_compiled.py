@@ -12,7 +12,7 @@ from ._program import Programs
 from ._staging import Staged, stage_function
 
 
-class _Call:
+class Call:
     """The entry of a program that is one function."""
 
     key = ("function",)
@@ -40,7 +40,7 @@ class StagedFunction:
     def __init__(self, function: Callable[..., Any], *examples: Any):
         self.staged: Staged = stage_function(function, examples)
         self.graph = self.staged.graph
-        self._programs = Programs(None, _Call(), {"f": self.staged})
+        self._programs = Programs(None, Call(), {"f": self.staged})
 
     def show(self) -> str:
         """The graph as text, an operation a line."""

@@ -52,5 +52,12 @@ def evolvent_sparsity(function, arguments, backend):
 
 
 @hookimpl
+def evolvent_stage(function, examples, backend):
+    from ._eager_derivatives import staged
+
+    return staged(function, examples, backend) if wanted() else None
+
+
+@hookimpl
 def evolvent_backends():
     return [NativeFactory()]

@@ -151,10 +151,28 @@ def _at_home(name: str) -> Callable[..., Any]:
 
 for _name in (
     "all_finite", "as_array", "as_state", "asked", "default_real", "initial", "is_boolean", "is_own", "is_real",
-    "jacobian", "jvp", "lu", "lu_solve", "real_dtype", "rms", "shifted", "sparse_jacobian", "sparsity", "time",
-    "time_derivative", "vjp", "zeros_like",
+    "lu", "lu_solve", "real_dtype", "rms", "shifted", "sparsity", "time", "vjp", "zeros_like",
 ):  # fmt: skip
     setattr(ForeignBackend, _name, _at_home(_name))
+
+
+def _derivative(name: str) -> Callable[..., Any]:
+    """A derivative of a function: the compiler's own where the library's arrays record what is done to them."""
+    native = getattr(NativeBackend, name)
+
+    def method(self: Any, function: Any, *arguments: Any) -> Any:
+        if recording():
+            return native(self, function, *arguments)
+        if any(map(self.library.is_recorded, arguments)):
+            return self.library.lifted(partial(native, self), function, arguments)
+        return getattr(self.home, name)(function, *arguments)
+
+    method.__name__ = name
+    return method
+
+
+for _name in ("jacobian", "jvp", "sparse_jacobian", "time_derivative"):
+    setattr(ForeignBackend, _name, _derivative(_name))
 
 
 class Namespace:

@@ -71,6 +71,11 @@ def is_traced(x: Any) -> bool:
     return isinstance(x, jax.core.Tracer)
 
 
+def is_recorded(x: Any) -> bool:
+    """JAX traces with its own arrays, of which it knows the derivatives."""
+    return False
+
+
 def numpy_dtype(dtype: Any) -> np.dtype:
     return np.dtype(dtype)
 

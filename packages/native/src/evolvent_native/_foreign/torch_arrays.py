@@ -13,7 +13,7 @@ from torch.autograd import forward_ad
 from .._array import Array, array, cast
 from .._errors import StagingError
 from .._functions.elementwise import real_dtype
-from .._graph import current, record_nothing
+from .._graph import current, record_in, record_nothing
 from .._staging import Staged, flatten, stage_function, unflatten
 from .backend import Namespace
 from .torch_functions import DTYPES, Recorded, Recording, names_of_dtypes
@@ -81,6 +81,26 @@ def stage(function: Callable[..., Any], examples: tuple[Any, ...], home: Any) ->
         return unflatten(out, [_result(x) for x in found])
 
     return stage_function(recorded, tuple(unflatten(structure, [enter(x) for x in leaves])))
+
+
+def is_recorded(x: Any) -> bool:
+    """Whether a tensor stands for one of the compiler's arrays."""
+    return type(x) is Recorded
+
+
+def lifted(derivative: Callable[..., Any], function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """Record a derivative of a function of tensors while tensors are recorded: torch's own don't know these."""
+
+    def of_arrays(x: Array) -> Any:
+        with record_nothing():
+            found = function(Recorded(x))
+        return _result(found)
+
+    given = [x.array if is_recorded(x) else x for x in arguments]
+    block = next(x._block for x in given if isinstance(x, Array))
+    with record_in(block):
+        found, structure = flatten(derivative(of_arrays, *given))
+    return unflatten(structure, [Recorded(x) for x in found])
 
 
 def _real_dtype(leaves: list[Any]) -> np.dtype:
