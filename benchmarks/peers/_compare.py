@@ -11,7 +11,7 @@ from . import _measure
 from ._case import Case
 from ._peers import Peer, all_peers, chosen
 from ._table import Row
-from ._work_precision import UNKNOWN, equal_error_ratio, ratio_at_baselines_error
+from ._work_precision import UNKNOWN, equal_error_ratio, ratio_at
 
 
 def installed(names: Sequence[str], say: Callable[[str], None]) -> list[Peer]:
@@ -100,12 +100,14 @@ def rows_of(case: Case, entries: list[_measure.Entry], at_first: dict[str, float
     """Ratios of everything to the baseline: at the same tolerance, at the peer's error and at the baseline's."""
     curves = {name: [(e.error, e.steady) for e in entries if e.peer == name] for name in at_first}
     reference = {entry.tolerance: entry.steady for entry in entries if entry.peer == baseline}
+    own_tolerance = (e for e in entries if e.peer == baseline and e.tolerance == case.tolerances[0])
+    own_point = next(((e.error, e.steady) for e in own_tolerance), None)
     rows = []
     for entry in entries:
         main = entry.tolerance == case.tolerances[0]
         here = (entry.error, entry.steady)
         fair = equal_error_ratio([here, *curves[entry.peer]], curves[baseline])
-        there = ratio_at_baselines_error(curves[entry.peer], curves[baseline]) if main else UNKNOWN
+        there = ratio_at(own_point, curves[entry.peer]) if main and own_point else UNKNOWN
         rows.append(
             Row(
                 case.name,

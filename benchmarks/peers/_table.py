@@ -48,7 +48,7 @@ def times(value: float, uncertain: bool = False) -> str:
 
 def text(rows: list[Row], baseline: str) -> str:
     """The rows as an aligned table."""
-    header = ("peer", "first", "steady", "error", f"x {baseline}", "at its own error", "at the baseline's")
+    header = ("peer", "first", "steady", "error", f"x {baseline}", "at equal error", "at baseline's error")
     lines = [
         (
             row.peer,

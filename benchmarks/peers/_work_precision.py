@@ -65,9 +65,9 @@ def equal_error_ratio(peer: Sequence[Point], baseline: Sequence[Point]) -> Equal
     return EqualErrorRatio(own / other, outside)
 
 
-def ratio_at_baselines_error(peer: Sequence[Point], baseline: Sequence[Point]) -> EqualErrorRatio:
-    """Compare at the error that the baseline reaches at its first point: what a peer takes to be as accurate."""
-    error, time = baseline[0]
+def ratio_at(baseline: Point, peer: Sequence[Point]) -> EqualErrorRatio:
+    """Compare at the error of one point of the baseline: what a peer takes to be as accurate."""
+    error, time = baseline
     if not 0.0 < error < math.inf or len(peer) < 2:
         return UNKNOWN
     own, outside = time_at(error, peer)

@@ -62,7 +62,7 @@ def times_here(method: str, cells: int, backend: str) -> tuple[float, float, flo
         start = time.perf_counter()
         handle()
         runs.append(time.perf_counter() - start)
-    return first, statistics.median(runs), float(solution.stats.steps)
+    return first, statistics.median(runs), float(solution.stats.n_steps)
 
 
 def times_in_a_fresh_process(method: str, cells: int, backend: str, longest: float) -> tuple[float, float, float]:

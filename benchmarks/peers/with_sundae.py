@@ -10,7 +10,7 @@ import numpy as np
 from ._case import Case
 
 METHODS = ("cvode", "cvode-sparse", "cvode-gmres")
-INSTALL = "pip install scikit-sundae, whose wheel brings SUNDIALS and SuperLU_MT"
+INSTALL = "pip install numba scikit-sundae, whose wheel brings SUNDIALS and SuperLU_MT"
 MAX_STEPS = 10_000_000
 # As many directions as its Newton iteration makes use of on the Brusselator; the default of five takes twice as long.
 KRYLOV_DIMENSION = 20

@@ -34,7 +34,7 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.peers work-precision",
-        description=f"Time over error, rtol = atol from {TOLERANCES[0]:g} to {TOLERANCES[-1]:g}: tables and a picture.",
+        description=f"Time over error, rtol from {TOLERANCES[0]:g} to {TOLERANCES[-1]:g}: tables and a picture.",
     )
     parser.add_argument("cases", nargs="*", metavar="case", help=f"{', '.join(DEFAULT_CASES)} by default")
     parser.add_argument(
@@ -84,7 +84,7 @@ def measure(case: Case, given: argparse.Namespace) -> list[_table.Row]:
 def text(rows: list[_table.Row]) -> str:
     """One line for each peer and tolerance."""
     order = list(dict.fromkeys(row.peer for row in rows))
-    lines = [("peer", "rtol = atol", "steady", "error")]
+    lines = [("peer", "rtol", "steady", "error")]
     for row in sorted(rows, key=lambda row: (order.index(row.peer), -row.tolerance)):
         lines.append((row.peer, f"{row.tolerance:.0e}", _table.seconds(row.steady), f"{row.error:.1e}"))
     return _table.aligned(lines)
