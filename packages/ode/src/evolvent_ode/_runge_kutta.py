@@ -69,6 +69,36 @@ class RungeKutta(Stepper):
         error = None if tableau.error is None else system.combine(None, dt, tableau.error, k)
         return Step(y1, error, k[-1], Stages(t, dt, y, y1, tuple(k)))
 
+    def at_rest(self, system, t, y) -> Stages:
+        """A step of no length."""
+        zero = system.backend.zeros_like(y)
+        count = len(self.tableau.c) + (0 if self.tableau.fsal else 1)
+        return Stages(t, 0.0 * t, y, y, (zero,) * count)
+
+    def stiffness(self, system, dense: Stages) -> Any:
+        """Estimate the step's length times the Jacobian's largest eigenvalue, of the last two stages at one time.
+
+        Where they differ they probe f in the direction that stiffness has bent them to (Hairer & Wanner, Solving ODEs
+        II, IV.2). A data-plane scalar; None where no two stages share a time.
+        """
+        pair = self.tableau.twins
+        if pair is None:
+            return None
+        i, j = pair
+        states = [self._stage(system, dense, n) for n in pair]
+        apart = system.scaled_norm(states[0] - states[1], dense.y0, dense.y1)
+        bent = system.scaled_norm(dense.k[i] - dense.k[j], dense.y0, dense.y1)
+        b = system.backend
+        length = b.time(b.control.abs(dense.dt), dense.y0)
+        tiny = float(b.xp.finfo(bent.dtype).smallest_normal)
+        return length * bent / (apart + tiny)
+
+    def _stage(self, system, dense: Stages, n: int) -> Any:
+        """The state at which stage n evaluated f."""
+        if n == len(self.tableau.c) or (self.tableau.fsal and n == len(self.tableau.c) - 1):
+            return dense.y1
+        return system.combine(dense.y0, dense.dt, self.tableau.a[n], dense.k)
+
     def complete(self, system, dense: Stages) -> Stages:
         """Add the stages that only the interpolant wants: once, where a step is evaluated often."""
         interpolant = self.tableau.interpolant

@@ -168,6 +168,31 @@ class Tableau:
         return square
 
     @cached_property
+    def twins(self) -> tuple[int, int] | None:
+        """The last two evaluations of f at one time, that at the step's end among them."""
+        times = [*self.c] if self.fsal else [*self.c, 1.0]
+        for i in reversed(range(len(times))):
+            for j in reversed(range(i)):
+                if times[i] == times[j]:
+                    return i, j
+        return None
+
+    @cached_property
+    def real_stability(self) -> float:
+        """How far to the left of the origin the stability interval reaches on the real axis."""
+        s = len(self.c)
+        a = np.zeros((s, s))
+        for i, row in enumerate(self.a):
+            a[i, :i] = row
+        powers = [np.ones(s)]
+        for _ in range(s - 1):
+            powers.append(a @ powers[-1])
+        polynomial = np.polynomial.Polynomial([1.0, *(float(np.dot(self.b, power)) for power in powers)])
+        grid = np.arange(0.01, 200.0, 0.01)
+        unstable = np.abs(polynomial(-grid)) > 1.0 + 1e-9
+        return float(grid[np.argmax(unstable)]) if unstable.any() else float(grid[-1])
+
+    @cached_property
     def fsal(self) -> bool:
         """Whether the last stage is the derivative at the end of the step (first same as last)."""
         return self.c[-1] == 1.0 and self.b[-1] == 0.0 and self.a[-1] == self.b[:-1]

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from typing import Any
 
 _BUILDING_BLOCKS = {
+    "AutoSwitch": "auto_switch",
     "DenseLU": "linear.dense",
     "Implicit": "_implicit",
     "LinearSolver": "linear.solver",

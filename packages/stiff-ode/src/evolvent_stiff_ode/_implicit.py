@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from evolvent_stepping import Part, Stepper
 
+from ._newton import Linearisation
 from .linear.solver import LinearSolver
 
 
@@ -37,6 +38,12 @@ class Implicit(Stepper):
         if self.wants_time_derivative:
             parts["time_derivative"] = Part(lambda t, y, params: _time_derivative(model, t, y, params))
         return parts
+
+    def measured_step(self, system, t, y, dt, cache) -> tuple[Any, Any]:
+        """Take a step, and give the Jacobian that it was taken with."""
+        step = self.step(system, t, y, dt, cache)
+        kept = next(part for part in step.cache if isinstance(part, Linearisation))
+        return step, kept.jacobian
 
     @property
     def solver(self) -> LinearSolver:

@@ -52,8 +52,15 @@ class Rosenbrock(Implicit):
 
     def step(self, system, t, y, dt, cache) -> Step:
         """Solve one linear system a stage."""
-        tableau, solver = self.tableau, self.solver
+        return self._step(system, t, y, dt, cache, system.jacobian(t, y))
+
+    def measured_step(self, system, t, y, dt, cache):
+        """Take a step, and give its Jacobian."""
         jacobian = system.jacobian(t, y)
+        return self._step(system, t, y, dt, cache, jacobian), jacobian
+
+    def _step(self, system, t, y, dt, cache, jacobian) -> Step:
+        tableau, solver = self.tableau, self.solver
         slope = system.time_derivative(t, y)
         factors = solver.factor(system, jacobian, 1.0 / (tableau.gamma * dt))
         stages: list[Any] = []

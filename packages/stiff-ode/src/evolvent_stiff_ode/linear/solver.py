@@ -52,10 +52,26 @@ class LinearSolver(ABC):
     def solve(self, system, factors, rhs) -> Any:
         """Solve for a right side of the shape of y."""
 
+    def bound(self, system, jacobian) -> Any:
+        """Bound the spectral radius of the Jacobian: a data-plane scalar, infinite where nothing is known."""
+        b, n = system.backend, jacobian.shape[0]
+        return norm_bound(b, jacobian, n)
+
     def times(self, system, jacobian, x) -> Any:
         """Multiply the Jacobian by an array like y."""
         b = system.backend
         return unflat(b, matrix_times(b, jacobian, flat(b, x)), x)
+
+
+def norm_bound(b, entries, longest: int) -> Any:
+    """Bound the spectral radius of a matrix with no more than `longest` entries in a row.
+
+    The smaller one of two norms: Frobenius', and that of row sums with every entry taken for the largest.
+    """
+    xp = b.xp
+    size = xp.abs(entries)
+    axes = tuple(range(len(size.shape) - len(b.lanes)))
+    return xp.minimum(xp.sqrt(xp.sum(size * size, axis=axes)), longest * xp.max(size, axis=axes))
 
 
 def flat(b, x) -> Any:

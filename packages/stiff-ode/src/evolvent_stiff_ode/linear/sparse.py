@@ -16,7 +16,7 @@ from .._straight_lu import straight_lu, straight_solve
 from .._symbolic import Symbolic
 from .mass import scalar
 from .pattern import mass_pattern_of, pattern_of, places_in, sparse_jacobian
-from .solver import LinearSolver, flat, size_of, unflat
+from .solver import LinearSolver, flat, norm_bound, size_of, unflat
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,10 @@ class SparseLU(LinearSolver):
         if b.is_real(factors.dtype) == self.real:
             return unflat(b, system.functions["substitute"](factors, vector), rhs)
         return unflat(b, straight_solve(b, self.symbolic, factors, vector), rhs)
+
+    def bound(self, system, jacobian):
+        """Bound the spectral radius."""
+        return norm_bound(system.backend, jacobian, int(np.diff(self.jacobian_pattern.starts).max(initial=0)))
 
     def times(self, system, jacobian, x):
         """Multiply the Jacobian's entries with those of a vector, and add up rows."""
