@@ -58,7 +58,7 @@ def kernel_of(programs: Programs, operands: Any) -> Kernel:
 def kernel_for(programs: Programs, coming: list[Kind], structure: Any) -> Kernel:
     """A program's kernel for operands of known kinds."""
     graph, about = record(programs.entry, programs.staged, coming, structure)
-    text, workspace = generate(graph, "nvptx64", len(programs.data))
+    text, workspace = generate(graph, "nvptx64", len(programs.data) + len(about["literals"]))
     return Kernel(text, Layout(about | {"workspace": workspace}), workspace)
 
 

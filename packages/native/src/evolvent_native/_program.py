@@ -25,6 +25,7 @@ from ._keys import Nameless, describe, number_of
 from ._repeated import Repeated
 from ._staging import Buffer, Rows, flatten, node_of, unflatten
 
+LITERAL_BYTES = 1 << 14  # larger arrays of the entry go beside its code, not into it, which would take long to parse
 KEPT = 512  # programs in memory; those used longest ago go first
 _FORMATS = {"f8": "d", "f4": "f4x", "b1": "?7x", "i8": "q", "u8": "Q", "i4": "i4x", "u4": "I4x", "i2": "h6x"}
 _FORMATS |= {"u2": "H6x", "i1": "b7x", "u1": "B7x", "c16": "dd", "c8": "ff"}
@@ -324,7 +325,7 @@ def compile_program(entry: Any, staged: dict[str, Any], coming: list[Kind], stru
 
 def record(entry: Any, staged: dict[str, Any], coming: list[Kind], structure: Any) -> tuple[Graph, dict[str, Any]]:
     """Record an entry's graph, and say how it is called."""
-    graph = Graph(literal_bytes=float("inf"))
+    graph = Graph(literal_bytes=LITERAL_BYTES)
     offset, functions = 0, {}
     for name in sorted(staged):
         functions[name] = partial(staged[name].call, offset)
@@ -348,8 +349,9 @@ def record(entry: Any, staged: dict[str, Any], coming: list[Kind], structure: An
             going.append(("scalar", node.dtype) if node.shape == () else ("array", node.dtype, node.shape))
     given = sum(kind.rows for kind in coming)
     new = [(node.shape, node.dtype) for node in graph.buffers[given:]]
+    literals = graph.data[offset:]
     graph.data.clear()
-    return graph, {"coming": coming, "structure": out, "going": going, "new_rows": new, "literals": []}
+    return graph, {"coming": coming, "structure": out, "going": going, "new_rows": new, "literals": literals}
 
 
 def _given_rows(graph: Graph, kind: Kind) -> Node:
