@@ -96,7 +96,8 @@ class Pattern:
             entries = matrix.tocoo()
             return cls(entries.row, entries.col, entries.shape)
         if isinstance(matrix, tuple) and len(matrix) == 3 and np.ndim(matrix[2]) == 1 and len(matrix[2]) == 2:
-            return cls(*matrix)
+            rows, columns, shape = matrix
+            return cls(rows, columns, shape)
         array = to_numpy(matrix) if hasattr(matrix, "dtype") else np.asarray(matrix)
         if array.ndim != 2 or array.dtype.kind not in "biufc":
             raise InputError(
@@ -124,8 +125,8 @@ class Pattern:
     def digest(self) -> bytes:
         """What tells patterns apart."""
         found = blake2b(np.asarray(self.shape, np.int64).tobytes(), digest_size=16)
-        found.update(np.ascontiguousarray(self.rows))
-        found.update(np.ascontiguousarray(self.columns))
+        found.update(self.rows.tobytes())
+        found.update(self.columns.tobytes())
         return found.digest()
 
     def __hash__(self) -> int:
@@ -227,7 +228,7 @@ class Pattern:
 
     def transpose(self) -> Pattern:
         """The pattern with rows and columns exchanged."""
-        return Pattern(self.columns, self.rows, self.shape[::-1])
+        return Pattern(self.columns, self.rows, (self.shape[1], self.shape[0]))
 
     def _keys(self) -> np.ndarray:
         """Flat positions."""

@@ -97,7 +97,7 @@ def lifted(derivative: Callable[..., Any], function: Callable[..., Any], argumen
         return _result(found)
 
     given = [x.array if is_recorded(x) else x for x in arguments]
-    block = next(x._block for x in given if isinstance(x, Array))
+    block = next(x._block for x in given if isinstance(x, Array) and x._block is not None)
     with record_in(block):
         found, structure = flatten(derivative(of_arrays, *given))
     return unflatten(structure, [Recorded(x) for x in found])
