@@ -1,0 +1,170 @@
+"""The coefficients of a diagonally implicit Runge-Kutta method, or of an additive pair."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+Row = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class SdirkTableau:
+    """Coefficients of a method whose first stage is explicit and whose others have `gamma` on the diagonal.
+
+    The first stage is the derivative at the step's start, which the step before hands on. A method without explicit
+    stage has a zero column there: then that derivative serves the error estimate and the prediction of stages alone.
+
+    Parameters
+    ----------
+    order, error_order : int
+        Of the step and of the embedded formula, where there is one.
+    gamma : float
+        The diagonal.
+    c : tuple of float
+        Nodes (s), the first one zero.
+    a : tuple of rows
+        What is left of the diagonal: row i has i entries, the first row none.
+    error : tuple of float, optional
+        ``b - b_hat`` (s).
+    b : tuple of float, optional
+        Weights (s) of a method that is not stiffly accurate; else the last row of a, with gamma.
+    explicit : tuple of rows, optional
+        Of an additive pair the explicit method's coefficients; its weights are b too.
+    smooth : bool
+        Whether the estimated error is multiplied by ``(I - gamma h J)**-1``, lest stiff components dominate it.
+    dense : tuple of rows, optional
+        The weights of dense output by powers: ``b_j(s) = s * (dense[0][j] + s * (dense[1][j] + ...))``; a cubic Hermite
+        polynomial where there are none.
+    dense_order : int
+        Of that.
+    predicted : int
+        The degree of the polynomials that predict stages.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree or a row does not add up to its node.
+    """
+
+    order: int
+    error_order: int | None
+    gamma: float
+    c: Row
+    a: tuple[Row, ...]
+    error: Row | None = None
+    b: Row | None = None
+    explicit: tuple[Row, ...] | None = None
+    smooth: bool = True
+    dense: tuple[Row, ...] | None = None
+    dense_order: int = 3
+    predicted: int = 2
+
+    def __post_init__(self) -> None:
+        stages = len(self.c)
+        for name, rows, diagonal in (("a", self.a, self.gamma), ("explicit", self.explicit or self.a, 0.0)):
+            if len(rows) != stages or any(len(row) != i for i, row in enumerate(rows)):
+                raise ValueError(f"tableau: {name} must have {stages} rows, row i of i entries")
+            diagonal = self.gamma if rows is self.a else diagonal
+            for node, row in zip(self.c[1:], rows[1:], strict=True):
+                if abs(sum(row) + diagonal - node) > 1e-14 * (1.0 + sum(map(abs, row))):
+                    raise ValueError(f"tableau: a row of {name} sums to {sum(row) + diagonal!r}, not to c = {node!r}")
+        for name, row in (("error", self.error), ("b", self.b), *(("dense", row) for row in self.dense or ())):
+            if row is not None and len(row) != stages:
+                raise ValueError(f"tableau: {name} must have {stages} entries")
+
+    @property
+    def weights(self) -> Row:
+        """The weights of the step."""
+        return (*self.a[-1], self.gamma) if self.b is None else self.b
+
+    @cached_property
+    def full(self) -> np.ndarray:
+        """The implicit coefficients as a square matrix."""
+        matrix = np.diag([0.0, *[self.gamma] * (len(self.c) - 1)])
+        for i, row in enumerate(self.a):
+            matrix[i, :i] = row
+        return matrix
+
+    @cached_property
+    def full_explicit(self) -> np.ndarray:
+        """The explicit coefficients as a square matrix; the implicit ones where there are none."""
+        if self.explicit is None:
+            return self.full
+        matrix = np.zeros((len(self.c), len(self.c)))
+        for i, row in enumerate(self.explicit):
+            matrix[i, :i] = row
+        return matrix
+
+    # What multiplies increments z = gamma h y' instead of derivatives.
+
+    @cached_property
+    def unit(self) -> tuple[Row, ...]:
+        """The rows of a over gamma."""
+        return tuple(self._over_gamma(row) for row in self.a)
+
+    @cached_property
+    def unit_explicit(self) -> tuple[Row, ...]:
+        """The rows of an additive pair's explicit method over gamma."""
+        return tuple(self._over_gamma(row) for row in self.explicit or ())
+
+    @cached_property
+    def unit_weights(self) -> Row:
+        """The weights over gamma."""
+        return self._over_gamma(self.weights)
+
+    @cached_property
+    def unit_rest(self) -> Row:
+        """What the explicit weights differ by from the last stage's row, over gamma."""
+        last = (*(self.explicit or self.a)[-1], 0.0)
+        return self._over_gamma(tuple(b - a for b, a in zip(self.weights, last, strict=True)))
+
+    @cached_property
+    def unit_error(self) -> Row:
+        """The error's weights over gamma."""
+        return self._over_gamma(self.error or ())
+
+    @cached_property
+    def unit_dense(self) -> tuple[Row, ...]:
+        """The dense output's weights over gamma."""
+        return tuple(self._over_gamma(row) for row in self.dense or ())
+
+    def _over_gamma(self, row: Row) -> Row:
+        return tuple(weight / self.gamma for weight in row)
+
+    @cached_property
+    def predictors(self) -> tuple[Row, ...]:
+        """Weights that extrapolate the derivatives of the stages before to each stage: a polynomial through them.
+
+        The second stage has none: it is predicted from the step before.
+        """
+        degrees = [min(i - 1, self.predicted) for i in range(len(self.c))]
+        return tuple(
+            moment_weights(self.c[:i], [self.c[i] ** p for p in range(degree + 1)]) if i > 1 else ()
+            for i, degree in enumerate(degrees)
+        )
+
+    @cached_property
+    def bends(self) -> tuple[Row, ...]:
+        """Weights of the terms of the derivative's Taylor series about the step's end, after the first."""
+        degree = min(len(set(self.c)) - 1, self.predicted)
+        back = tuple(node - 1.0 for node in self.c)
+        rows = np.eye(degree + 1)[1:]
+        return tuple(moment_weights(back, row) for row in rows)
+
+
+def moment_weights(nodes: Row, moments: Sequence[float]) -> Row:
+    """The least weights for which ``sum w_j nodes_j**p`` is the moment p."""
+    powers = np.vander(nodes, len(moments), increasing=True).T
+    weights = np.linalg.lstsq(powers, np.asarray(moments, dtype=float), rcond=None)[0]
+    return tuple(float(w) if abs(w) > 1e-14 else 0.0 for w in weights)
+
+
+def difference(a: tuple[Row, ...], gamma: float, embedded: Row | None = None) -> Row:
+    """The last stage's row less the embedded weights; those are by default the row of the stage before."""
+    embedded = (*a[-2], gamma) if embedded is None else embedded
+    last = (*a[-1], gamma)
+    return tuple(b - b_hat for b, b_hat in zip(last, (*embedded, *[0.0] * (len(last) - len(embedded))), strict=True))
