@@ -105,7 +105,8 @@ class Pattern:
                 f"is of shape {array.shape} and {array.dtype}.",
                 "Give a sparse matrix of SciPy, a matrix of bools or numbers, or (rows, columns, shape).",
             )
-        return cls(*np.nonzero(array), array.shape)
+        rows, columns = np.nonzero(array)
+        return cls(rows, columns, array.shape)
 
     @classmethod
     def full(cls, shape: tuple[int, int]) -> Pattern:
