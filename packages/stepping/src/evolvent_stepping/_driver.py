@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ._finish import points, saved_value, solution_of, start_alone
 from ._model import Model
 from ._options import Options
 from ._prepare import other_span, prepare, require_nonnegative
+from ._repeat import Repeat, can_repeat
 from ._settle import advance, start, sweep
 from ._state import RUNNING, Inputs, Plan, State
 from ._system import System
@@ -174,12 +176,25 @@ class Run:
     # ------------------------------------------------------------ the host's loop
     def again(self, y0: Any = None, params: Any = None, t_span: Any = None) -> Any:
         """Solve the same problem with other numbers."""
-        if y0 is None and params is None and t_span is None:
-            return self.solve()
-        changes = {name: value for name, value in (("params", params), ("t_span", t_span)) if value is not None}
+        given = y0 is not None, params is not None, t_span is not None
+        changes: dict[str, Any] = {}
         if y0 is not None:
             changes |= {"q0": y0[0], "v0": y0[1]} if hasattr(self.problem, "q0") else {"y0": y0}
-        inputs = self._other_numbers(y0, params, t_span)
+        if params is not None:
+            changes["params"] = params
+        if t_span is not None:
+            changes["t_span"] = t_span
+        if self._repeats is not None:
+            repeat = self._repeats.get(given)
+            if repeat is None:
+                repeat = self._repeats[given] = Repeat(self, *given)
+            problem = _variant(self.problem, changes) if changes else self.problem
+            solution = repeat(y0, params, t_span, problem)
+            if solution is not None:
+                return solution
+        if not changes:
+            return self.solve()
+        inputs = self.other_numbers(y0, params, t_span)
         if inputs is not None:
             return self.solve(inputs, _variant(self.problem, changes))
         # Numbers of another kind, or a span that has to be looked at: check all, and start afresh where more differs.
@@ -194,7 +209,12 @@ class Run:
             self.backend,
         )
 
-    def _other_numbers(self, y0: Any, params: Any, t_span: Any) -> Inputs | None:
+    @cached_property
+    def _repeats(self) -> dict[tuple[bool, ...], Repeat] | None:
+        """By which arguments a call gives: how to solve with less around the machine code; None where that can't be."""
+        return {} if can_repeat(self) else None
+
+    def other_numbers(self, y0: Any = None, params: Any = None, t_span: Any = None) -> Inputs | None:
         """The inputs with other numbers of the same kind, checked; None where they are of another."""
         b, inputs = self.backend, self.inputs
         if b.traced or b.lanes:
@@ -217,14 +237,22 @@ class Run:
             return other_span(b, inputs, self.options, t_span)
         return inputs
 
-    def solve(self, inputs: Inputs | None = None, problem: Any = None) -> Any:
+    def solve(
+        self,
+        inputs: Inputs | None = None,
+        problem: Any = None,
+        state: State | None = None,
+        began: float | None = None,
+    ) -> Any:
+        """Solve, or go on with a solve that began a while ago and has come to a state."""
         inputs = self.inputs if inputs is None else inputs
         problem = self.problem if problem is None else problem
         b, options = self.backend, self.options
-        began = time.perf_counter()
-        watch = Watch(self, inputs)
+        now = time.perf_counter()
+        began = now if began is None else began
+        watch = Watch(self, inputs, now - began)
         try:
-            state = self.advance_to_end(inputs, watch)
+            state = self.advance_to_end(inputs, watch, state)
         except Exception as error:
             if isinstance(error, InputError | CannotStage) or not (b.unbounded and hasattr(error, "evolvent_function")):
                 raise

@@ -47,7 +47,7 @@ def solution_of(run: Any, problem: Any, inputs: Any, state: Any, watch: Any, sec
         status=m.status if b.traced else Status(int(m.status)),
         stats=stats,
         events=events(run, problem, state, [happened for _, happened in watch.chunks if happened is not None]),
-        interpolation=Interpolation(run, inputs, state, steps, times, y),
+        interpolation=Interpolation(run, inputs, (m.t, m.y, state.params), steps, times, y),
         problem=problem,
         algorithm=run.stepper,
     )

@@ -23,13 +23,16 @@ class Interpolation:
 
     Parameters
     ----------
+    reached : tuple
+        Time, state and parameters at the end; without steps its time alone is asked for.
     steps : record or None
         Of each step: start, length, what dense output wants, parameters.
     """
 
-    def __init__(self, run: Any, inputs: Any, state: Any, steps: Any, times: Any, y: Any):
+    def __init__(self, run: Any, inputs: Any, reached: Any, steps: Any, times: Any, y: Any):
         self.run, self.inputs = run, inputs
-        self.end, self.last, self.params, self.steps = state.march.t, state.march.y, state.params, steps
+        self.end, self.last, self.params = reached
+        self.steps = steps
         self.times, self.y = times, y
 
     def __getstate__(self) -> dict[str, Any]:

@@ -15,6 +15,11 @@ PACE = 0.05  # seconds between looks at the clock and the keyboard
 class Watch:
     """Looks after one solve from outside its loop.
 
+    Parameters
+    ----------
+    ago : float
+        How many seconds ago the solve began.
+
     Attributes
     ----------
     chunks : list
@@ -23,7 +28,7 @@ class Watch:
         What a function of the user raised.
     """
 
-    def __init__(self, run: Any, inputs: Any):
+    def __init__(self, run: Any, inputs: Any, ago: float = 0.0):
         self.run, self.inputs = run, inputs
         options = run.options
         self.backend, self.plan = run.backend, run.plan
@@ -31,7 +36,7 @@ class Watch:
         self.chunks: list[tuple[Any, Any]] = []
         self.error: BaseException | None = None
         self.stopped: int | None = None
-        self.began = self.last = time.monotonic()
+        self.began = self.last = time.monotonic() - ago
         watched = options.wall_time or options.progress
         self.slice = (
             self.plan.max_steps if self.backend.traced else 8 if watched else self.backend.slice or self.plan.max_steps

@@ -1,0 +1,205 @@
+"""A solve that is called again with other numbers: only these go into its program, and only what is wanted comes out.
+
+Around any solve there is much that takes longer than a small one runs: all inputs and outputs of its program as Python
+objects, a clock, a callback, records that are full. None of it is needed where nothing happens on the way and the
+first slice ends in success.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from evolvent import EventLog, Solution, Stats, Status
+from evolvent.trees import Pair, flatten
+
+from ._finish import COUNTED
+from ._interpolation import Interpolation
+from ._state import Inputs
+
+SUCCESS = int(Status.SUCCESS)
+SPAN = ("t0", "direction", "span", "saves", "stops")  # the inputs that another span changes, in their order
+
+
+def can_repeat(run: Any) -> bool:
+    """Whether calls of a run may be repeats."""
+    b, plan, options = run.backend, run.plan, run.options
+    watched = options.on_step or options.wall_time or options.progress
+    if b.traced or b.lanes or watched or plan.happens:
+        return False
+    # Where both kinds of records are kept, or functions of the state, their last row is not the state at the end.
+    if plan.save not in ("times", "steps") or (plan.dense and (plan.save == "times" or plan.save_function)):
+        return False
+    return hasattr(run.program("begin", run.inputs), "repeated")
+
+
+class Repeat:
+    """Calls of one run with numbers for the same arguments.
+
+    Parameters
+    ----------
+    run : Run
+        What is repeated; `can_repeat` says whether it can be.
+    y0, params, t_span : bool
+        Which arguments the calls give.
+    """
+
+    def __init__(self, run: Any, y0: bool, params: bool, t_span: bool):
+        self.run, self.model = run, run.model
+        b, inputs = run.backend, run.inputs
+
+        def changing(operands: tuple[Inputs, Any, Any]) -> Any:
+            inputs, _, horizon = operands
+            over = (*(getattr(inputs, name) for name in SPAN), horizon) if t_span else ()
+            return (inputs.y0 if y0 else (), inputs.params if params else (), over)
+
+        limit = b.integer(min(run.plan.max_steps, b.slice or run.plan.max_steps))
+        operands = (inputs, limit, b.pick(inputs.stops, run.plan.n_stops - 1))
+        self.dense, self.by_steps = run.plan.dense, run.plan.save == "steps"
+        record = (lambda state: state.march.log) if self.by_steps else (lambda state: (state.saved, ()))
+        self.program = run.program("begin", inputs).repeated(operands, changing, _seen, record)
+        self.stats = {"backend": b.label, "device": b.device_label, "algorithm": run.stepper.name, "note": b.note}
+        self.names = [event.name for event in run.problem.events]
+        self.rounded = b.real_dtype(inputs.y0.dtype) != np.float64
+        self.nested = run.options.save is None and (
+            run.model.packing.structure is not None or isinstance(run.model.packing, Pair)
+        )
+        self.state_of, self.params_of = _states_like(run), _params_like(run.problem.params)
+
+    def __call__(self, y0: Any, params: Any, t_span: Any, problem: Any) -> Any:
+        """Solve; None where the numbers are not of the kind that the program was made for."""
+        began = time.perf_counter()
+        run, inputs = self.run, self.run.inputs
+        values: list[Any] = []
+        if y0 is not None:
+            y = self.state_of(y0)
+            if y is None:
+                other = run.other_numbers(y0)
+                if other is None:
+                    return None
+                y = other.y0
+            values.append(y)
+        if params is not None:
+            passed = self.params_of(params)
+            if passed is None:
+                passed = self.model.same_kind(params)
+                if passed is None:
+                    return None
+            values += passed
+        if t_span is not None:
+            inputs = run.other_numbers(t_span=t_span)
+            if inputs is None:
+                return None
+            values += [getattr(inputs, name) for name in SPAN]
+            values.append(run.backend.pick(inputs.stops, run.plan.n_stops - 1))
+        program = self.program
+        (t, accepted, rejected, calls, status, logged, *work, saves), memory = program(values)
+        if status != SUCCESS:
+            # It takes longer, or has failed: there is time to look closely.
+            state = program.whole(memory)
+            return run.solve(run.other_numbers(y0, params, t_span), problem, state, began)
+        (times, y), steps = program.rows(memory, logged if self.by_steps else saves)
+        program.release(memory)
+        # Without steps the state at the end is not asked for.
+        reached = (t, y[-1].copy() if self.dense else None, ())
+        if self.rounded:
+            times = run.backend.data_times(times, self.model.y0)
+        if self.nested:
+            y = self.model.packing.unpack(run.backend, y, lead=1)
+        stats = {
+            "n_steps": accepted + rejected,
+            "n_accepted": accepted,
+            "n_rejected": rejected,
+            "n_f": calls,
+            **{f"n_{name}": n for name, n in zip(COUNTED, work or _NO_WORK, strict=True)},
+            **self.stats,
+            "seconds": time.perf_counter() - began,
+        }
+        return _made(
+            Solution,
+            {
+                "t": times,
+                "y": y,
+                "status": Status.SUCCESS,
+                "stats": _made(Stats, stats),
+                "events": EventLog([], self.names),
+                # Of the inputs it asks for the span, the tolerances and the kinds: not for the numbers of this call.
+                "interpolation": Interpolation(run, inputs, reached, steps if self.dense else None, times, y),
+                "problem": problem,
+                "algorithm": run.stepper,
+            },
+        )
+
+
+_NO_WORK = (0,) * len(COUNTED)
+
+
+def _seen(state: Any) -> tuple[Any, ...]:
+    """The numbers that a solution tells of, in their order in the state."""
+    m = state.march
+    return (m.t, m.accepted, m.rejected, m.calls, m.status, m.logged, *m.work, state.saves)
+
+
+def _states_like(run: Any) -> Callable[[Any], Any]:
+    """A function that sees quickly that a state is of the problem's kind and finite, and gives it; else None."""
+    own, y0 = run.problem.state0, run.inputs.y0
+    if run.plan.guarded == "nonnegative":
+        return _unseen
+    if type(own) is np.ndarray and own.shape == y0.shape and own.dtype == y0.dtype:
+        shape, dtype = own.shape, own.dtype
+
+        def array(y: Any) -> Any:
+            alike = type(y) is np.ndarray and y.shape == shape and y.dtype == dtype
+            # Quicker for short arrays than to let NumPy ask whether all are.
+            return y if alike and 0 not in np.isfinite(y).tobytes() else None
+
+        return array
+    if type(own) is list and all(type(x) is float for x in own):
+        kinds = [float] * len(own)
+        # A sum that overflows gets a closer look.
+        return lambda y: y if type(y) is list and list(map(type, y)) == kinds and isfinite(sum(y)) else None
+    return _unseen
+
+
+def _params_like(own: Any) -> Callable[[Any], Any]:
+    """A function that sees quickly that parameters are of the problem's kind, and lists what is passed; else None."""
+    kind = type(own)
+    if kind is float:
+        return lambda params: (params,) if type(params) is float else None
+    if kind is np.ndarray:
+        shape, dtype = own.shape, own.dtype
+
+        def array(params: Any) -> Any:
+            return (params,) if type(params) is kind and params.shape == shape and params.dtype == dtype else None
+
+        return array
+    if kind in (tuple, list) and all(type(x) is float for x in own):
+        kinds = [float] * len(own)
+        return lambda params: params if type(params) is kind and list(map(type, params)) == kinds else None
+    if kind is dict and all(type(name) is str and type(x) is float for name, x in own.items()):
+        names = flatten({name: name for name in own})[0]  # in the order in which a tree's leaves come
+        kinds, none = [float] * len(own), object()
+
+        def named(params: Any) -> Any:
+            if type(params) is not kind or len(params) != len(names):
+                return None
+            found = [params.get(name, none) for name in names]
+            return found if list(map(type, found)) == kinds else None
+
+        return named
+    return _unseen
+
+
+def _unseen(given: Any) -> None:
+    """What can't be seen quickly."""
+
+
+def _made(kind: type, fields: dict[str, Any]) -> Any:
+    """A frozen dataclass of all of its fields, without a call for each of them."""
+    made = object.__new__(kind)
+    object.__setattr__(made, "__dict__", fields)
+    return made
