@@ -6,6 +6,7 @@ A method is a `Stepper`: three pure functions of arrays. All else is here.
 from ._control import Memory, StepControl
 from ._hermite import Hermite, hermite
 from ._integrator import Integrator
+from ._model import Model
 from ._options import Options
 from ._stepper import Part, Step, Stepper, Work
 from ._system import System
@@ -16,6 +17,7 @@ __all__ = [
     "Hermite",
     "Integrator",
     "Memory",
+    "Model",
     "Options",
     "Part",
     "Step",
