@@ -159,7 +159,7 @@ def plate(xp):
         bending = p["stiffness"] / width**4 * laplace(laplace(height))
         return xp.stack([velocity, p["weight"] * load - p["friction"] * velocity - bending])
 
-    x = np.broadcast_to(np.arange(1, 9) * width, (rows, 8))
+    x = np.tile(np.arange(1, 9) * width, (rows, 1))
     track = np.zeros((rows, 8))
     track[[1, 3]] = 1.0  # the two tracks of the wheels
     return ReferenceProblem(
