@@ -12,7 +12,7 @@ import numpy as np
 from evolvent import CannotStage, EnsembleProblem, InputError, SolveError, SolveInterrupted, Status
 
 from ._finish import points, saved_value, solution_of, start_alone
-from ._model import Model
+from ._model import Model, marked
 from ._options import Options
 from ._prepare import other_span, prepare, require_nonnegative
 from ._repeat import Repeat, can_repeat
@@ -113,7 +113,7 @@ class Run:
                 f"{stepper.name} can't solve a problem with a mass matrix.",
                 "Take an implicit method that can, such as Rodas5P, RadauIIA5 or QNDF, or leave the algorithm out.",
             )
-        stepper = stepper.prepared(self.model)
+        own, stepper = stepper, stepper.prepared(self.model)
         self.problem, self.stepper, self.backend, self.options = problem, stepper, backend, options
         self.plan, self.inputs = prepare(self.model, stepper, options, by_hand=by_hand)
         self.functions = self.model.functions(options.save, stepper)
@@ -124,7 +124,16 @@ class Run:
         if stepper.velocity_free and not (backend.traced or backend.lanes):
             self.model.require_velocity_free(stepper)
         self.parts = stepper.parts(self.model)
-        self.functions |= {name: part.function for name, part in self.parts.items()}
+        if single is not None:
+            for name, part in stepper.parts(single).items():
+                self.parts[name].function.single = part.function
+                self.parts[name].function.single_params = single.params0
+        self.functions |= {name: marked(part.function, name) for name, part in self.parts.items()}
+        if single is not None:
+            # The same for one trajectory, where a function can't be called with all of them.
+            for name, part in own.prepared(single).parts(single).items():
+                self.functions[name].single = part.function
+                self.functions[name].single_params = single.params0
         self._programs: dict[str, Any] = {}
         if backend.traced and (options.on_step or options.wall_time or options.progress):
             raise InputError(

@@ -137,7 +137,7 @@ class Model:
                 found[name] = lambda t, y, params, given=given: self._call(given, t, y, params)
         if callable(problem.domain):
             found["inside"] = self._inside
-        return {name: _marked(function, name) for name, function in found.items()}
+        return {name: marked(function, name) for name, function in found.items()}
 
     def _call(self, function, t, y, params):
         b = self.backend
@@ -252,7 +252,7 @@ def _alike(given: Any, own: Any) -> bool:
     return isinstance(own, complex | np.inexact)
 
 
-def _marked(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+def marked(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     """Let an exception say which function of the user it came from."""
 
     def call(*arguments):
