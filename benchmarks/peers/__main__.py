@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from . import _measure, _table, check_rodas4, compile_cost, first_solve, stiff_chain, work_precision_plot
+from . import _measure, _table, check_rodas4, compile_cost, first_solve, handle_cost, stiff_chain, work_precision_plot
 from ._compare import compare
 from ._peers import all_peers
 from .cases import CASES
@@ -16,6 +16,7 @@ COMMANDS = {
     "first": first_solve.main,
     "work-precision": work_precision_plot.main,
     "compile-cost": compile_cost.main,
+    "handle-cost": handle_cost.main,
     "stiff-chain": stiff_chain.main,
     "check-rodas4": check_rodas4.main,
 }
