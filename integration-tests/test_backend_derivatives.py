@@ -193,3 +193,13 @@ def test_eager_functions_that_ask_for_derivatives(stages):
         assert_allclose(slope, [4 * np.cos(t) * 0.6, 0.0], rtol=tolerance, atol=tolerance)
         assert type(jacobian) is type(slope) is np.ndarray
     assert b.note == ("" if stages else "derivatives are finite differences")
+
+
+def test_tensors_that_share_memory():
+    """A tensor that was broadcast, as the states of an ensemble are, has derivatives like others."""
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    b = LanesBackend(ev.choose_backend("torch", torch.ones(1, dtype=torch.float64)), 3)
+    x = torch.tensor([[2.0], [5.0]], dtype=torch.float64).expand(2, 3)
+    exact = np.broadcast_to([[[4.0], [0.0]], [[0.0], [10.0]]], (2, 2, 3))
+    assert_allclose(b.jacobian(lambda x: x**2, x), exact)
+    assert_allclose(b.jvp(lambda x: x**2, x, torch.ones(2, 1, dtype=torch.float64).expand(2, 3))[1], exact.sum(1))

@@ -212,7 +212,8 @@ class TorchBackend(EagerBackend):
     # derivatives
     def jvp(self, function, x, dx):
         """The function's value and directional derivative, by forward mode."""
-        return torch.func.jvp(function, (x,), (dx,))
+        # Dual numbers need memory of their own for each entry.
+        return torch.func.jvp(function, (x.contiguous(),), (dx.contiguous(),))
 
     def vjp(self, function, x):
         """The function's value and its pullback, by reverse mode."""
@@ -222,10 +223,11 @@ class TorchBackend(EagerBackend):
     def pushed(self, function, x, masks):
         """Derivatives along directions, all at once."""
         seeds = torch.as_tensor(masks, device=self.device).to(x.dtype).reshape(-1, *x.shape)
+        x = x.contiguous()
         changes = torch.vmap(lambda dx: torch.func.jvp(function, (x,), (dx,))[1])(seeds)
         return changes.reshape(seeds.shape[0], -1), None
 
     def time_derivative(self, function, t, like):
         """The derivative of a function of time, by forward mode."""
-        now = self.time(t, like)
+        now = self.time(t, like).contiguous()
         return torch.func.jvp(function, (now,), (torch.ones_like(now),))[1]
