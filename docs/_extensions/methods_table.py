@@ -16,6 +16,8 @@ import evolvent as ev
 # The first family that a method belongs to is its own.
 FAMILIES = {
     "Stabilised, for large systems that are mildly stiff": lambda method: method.stabilised,
+    "Implicit-explicit, for split problems": lambda method: method.implicit and getattr(method, "splits", False),
+    "Implicit, for stiff problems": lambda method: method.implicit,
     "For second-order problems": lambda method: ev.ODEProblem not in method.problem_types,
     "For fixed steps": lambda method: not method.adaptive,
     "With control of the step size": lambda method: True,
@@ -34,7 +36,8 @@ def table(methods):
     for method in sorted(methods, key=lambda method: method.order):
         summary = (method.__doc__ or "").split("\n", 1)[0]
         order = "variable" if isinstance(method.__dict__.get("order"), property) else method.order
-        lines.append(f"| {{py:obj}}`~evolvent_ode.{method.__name__}` | {order} | {method.dense_order} | {summary} |")
+        package = method.__module__.split(".")[0]
+        lines.append(f"| {{py:obj}}`~{package}.{method.__name__}` | {order} | {method.dense_order} | {summary} |")
     return "\n".join(lines)
 
 

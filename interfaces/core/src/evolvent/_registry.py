@@ -21,8 +21,10 @@ _ELSEWHERE = {
         "Feagin10 Feagin12 Feagin14 VCABM VelocityVerlet Yoshida6 KahanLi8 DPRKN6 DPRKN8 RKC ROCK2 ROCK4"
     ),
     "evolvent-stiff-ode": (
-        "Rosenbrock23 Rodas3 Rodas4 Rodas5 Rodas5P TRBDF2 Kvaerno3 Kvaerno4 Kvaerno5 KenCarp3 KenCarp4 KenCarp5 "
-        "RadauIIA5 QNDF FBDF ImplicitEuler Trapezoid"
+        "Rosenbrock23 ROS3P Rodas3 Rodas4 Rodas42 Rodas4P Rodas5 Rodas5P ImplicitEuler ImplicitMidpoint Trapezoid "
+        "TRBDF2 SDIRK2 Kvaerno3 Kvaerno4 Kvaerno5 KenCarp3 KenCarp4 KenCarp47 KenCarp5 KenCarp58 ARS343 RadauIIA3 "
+        "RadauIIA5 RadauIIA9 RadauIIA QNDF FBDF DFBDF SBDF2 SBDF3 SBDF4 ETDRK4 EXPRB32 EXPRB43 "
+        "ImplicitEulerExtrapolation"
     ),
 }
 _SYNONYMS = {
@@ -32,7 +34,14 @@ _SYNONYMS = {
     "rk23": "BS3",
     "dop853": "DOP853",
     "radau": "RadauIIA5",
-    "bdf": "FBDF",
+    "bdf": "QNDF",
+    "ode15s": "QNDF",
+    "ode23s": "Rosenbrock23",
+    "ode23t": "Trapezoid",
+    "ode23tb": "TRBDF2",
+    "lsoda": "QNDF",
+    "cvode": "FBDF",
+    "ida": "DFBDF",
 }
 
 
