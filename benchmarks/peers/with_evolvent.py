@@ -18,23 +18,27 @@ import numpy as np
 from . import _torch_values
 from ._case import Case
 
-STIFF = {
-    name.lower(): name
-    for name in (
-        "Rodas4",
-        "Rodas4P",
-        "Rodas5P",
-        "Rosenbrock23",
-        "KenCarp4",
-        "KenCarp47",
-        "Kvaerno5",
-        "RadauIIA5",
-        "QNDF",
-        "FBDF",
-        "ROCK2",
-        "ROCK4",
-    )
-}
+# Those that the installed packages do not have are left out of the table, with a note.
+IMPLICIT = (
+    "Rosenbrock23",
+    "Rodas4",
+    "Rodas42",
+    "Rodas4P",
+    "Rodas5",
+    "Rodas5P",
+    "TRBDF2",
+    "KenCarp4",
+    "KenCarp47",
+    "KenCarp58",
+    "Kvaerno4",
+    "Kvaerno5",
+    "RadauIIA5",
+    "RadauIIA9",
+    "QNDF",
+    "FBDF",
+)
+STABILISED = ("RKC", "ROCK2", "ROCK4")
+STIFF = {name.lower(): name for name in (*IMPLICIT, *STABILISED)}
 METHODS = (
     "native",
     "native-handle",

@@ -73,6 +73,7 @@ BRUSSELATOR_STIFF = Case(
         "sundae-cvode-gmres",
         "scipy-bdf",
         "evolvent-native-handle-auto",
+        "evolvent-native-handle-rkc",
         "evolvent-native-handle-rock2",
         "evolvent-native-handle-rock4",
         "evolvent-native-handle-rodas5p",

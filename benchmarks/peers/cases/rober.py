@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import _reference
 from .._case import Case
+from ..with_evolvent import IMPLICIT
 
 # The one that peers are compared at comes first; the others draw the curve of time over error.
 TOLERANCES = (1e-6, 1e-2, 1e-3, 1e-4, 1e-5, 1e-7, 1e-8, 1e-9, 1e-10)
@@ -17,16 +18,7 @@ PEERS = (
     "numbalsoda-lsoda",
     "sundae-cvode",
     "evolvent-native-handle-auto",
-    "evolvent-native-handle-rodas4",
-    "evolvent-native-handle-rodas4p",
-    "evolvent-native-handle-rodas5p",
-    "evolvent-native-handle-rosenbrock23",
-    "evolvent-native-handle-kencarp4",
-    "evolvent-native-handle-kencarp47",
-    "evolvent-native-handle-kvaerno5",
-    "evolvent-native-handle-radauiia5",
-    "evolvent-native-handle-qndf",
-    "evolvent-native-handle-fbdf",
+    *(f"evolvent-native-handle-{name.lower()}" for name in IMPLICIT),
     "evolvent-native-rodas5p",
     "evolvent-native-auto",
     "evolvent-jax-rodas4",
