@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-SMALL_DIAGONAL = 1e-8  # of the least of its row's and its column's largest entry: no pivot to rely on
+SMALL_DIAGONAL = 1e-3  # of the least of its row's and its column's largest entry: no pivot to rely on
 PREFERENCE = 1e3  # how much larger than the diagonal's an entry must be to be preferred: moving rows costs fill
 WEIGHED = 20_000  # equations from which on pivots are not weighed any more, which takes long
 BANDED = 2.5  # what a band may hold beyond the entries that it is for

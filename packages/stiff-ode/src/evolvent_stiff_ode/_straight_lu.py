@@ -5,12 +5,15 @@ from __future__ import annotations
 from math import nan
 from typing import Any
 
+import numpy as np
+
 from ._symbolic import Symbolic
 
 CANCELLED = 100.0  # spacings of numbers at the terms of a pivot: so little of them is left by chance only
 GROWTH = -2 / 3  # a power of the spacing: pivots that grow by more have lost what the matrix said
 
 
+@np.errstate(all="ignore")  # what a bad pivot leads to is told by NaN
 def straight_lu(b: Any, symbolic: Symbolic, values: Any) -> Any:
     """Factorise.
 
@@ -68,6 +71,7 @@ def _fused(b: Any, values: Any) -> Any:
     return lambda a, x, y: a + x * y
 
 
+@np.errstate(all="ignore")
 def straight_solve(b: Any, symbolic: Symbolic, factors: Any, rhs: Any) -> Any:
     """Substitute.
 

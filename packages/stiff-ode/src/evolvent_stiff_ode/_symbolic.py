@@ -68,11 +68,11 @@ class Symbolic:
 
         Examples
         --------
-        >>> import numpy as np
-        >>> from types import SimpleNamespace
-        >>> pattern = SimpleNamespace(rows=np.asarray([0, 0, 1]), columns=np.asarray([0, 1, 0]), shape=(2, 2))
-        >>> Symbolic.of(pattern).rows  # entry (1, 1) is zero
-        array([0, 1], dtype=int32)
+        >>> from evolvent.sparse import Pattern
+        >>> saddle_point = Pattern([0, 0, 1], [0, 1, 0], (2, 2))  # entry (1, 1) is zero
+        >>> symbolic = Symbolic.of(saddle_point)
+        >>> symbolic.rows, symbolic.columns
+        (array([1, 0], dtype=int32), array([0, 1], dtype=int32))
         """
         n, width = pattern.shape
         if n != width:
