@@ -46,9 +46,13 @@ def radau(stages: int) -> tuple:
     inverse = power * integral**-1
     exact = np.array([[np.longdouble(str(inverse[i, j])) for j in range(stages)] for i in range(stages)])
     values, vectors = np.linalg.eig(exact.astype(float))
+    back = np.linalg.inv(vectors)
+    # Of two conjugate values one is enough, its part twice as large: what is solved for is real.
+    kept = values.imag >= 0
+    values, vectors, back = values[kept], vectors[:, kept] * (1 + (values.imag[kept] > 0)), back[kept]
     nodes = np.array([0, *(np.longdouble(str(node)) for node in c)], dtype=np.longdouble)
     last = np.linalg.inv(legendre.legvander(2 * nodes.astype(float) - 1, stages))[-1]
-    return nodes[1:], exact, values, vectors, np.linalg.inv(vectors), last[1:]
+    return nodes[1:], exact, values, vectors, back, last[1:]
 
 
 def _nodes(stages):
@@ -125,7 +129,7 @@ class System:
 def factor(matrix):
     """Factorise, sparse or dense; rows are scaled so that currents and voltages do not drown each other."""
     if issparse(matrix):
-        return splu(csc_matrix(matrix)).solve
+        return splu(csc_matrix(matrix), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve
     largest = 1.0 / np.max(np.abs(matrix), axis=1)
     done = lu_factor(matrix * largest[:, None])
     return lambda right: lu_solve(done, right * largest)

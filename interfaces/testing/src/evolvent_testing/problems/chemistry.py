@@ -206,7 +206,7 @@ def medical_akzo_nobel(xp, points=200):
     def f(t, y, p):
         free, bound = y[:, 0, ...], y[:, 1, ...]
         none = 0.0 * free[:1, ...]
-        given = xp.where(t <= 5.0, none + 2.0, none)
+        given = xp.where(t < 5.0, none + 2.0, none)
         # At the last point drift and spread are zero, so that it does not matter what is beyond.
         left, right = xp.concat([given, free[:-1, ...]], axis=0), xp.concat([free[1:, ...], given], axis=0)
         binding = p["k"] * free * bound

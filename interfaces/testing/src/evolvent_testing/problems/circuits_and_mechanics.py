@@ -86,7 +86,7 @@ def beam(xp, parts=40):
     def f(t, y, p):
         angle, velocity = y[0, ...], y[1, ...]
         none = 0.0 * angle[:1, ...]
-        force = xp.where(t <= math.pi, none + 1.5, none) * xp.sin(t) ** 2
+        force = xp.where(t < math.pi, none + 1.5, none) * xp.sin(t) ** 2
         bent = angle[1:, ...] - angle[:-1, ...]
         sine, cosine = xp.sin(bent), xp.cos(bent)
         # Clamped at one end, where the angle turns its sign, and free at the other.
