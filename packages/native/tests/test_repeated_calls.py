@@ -1,6 +1,9 @@
 """Compiled solves that are called again: the same numbers as a solve of its own, in memory that is used again."""
 
 import pickle
+import signal
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -173,6 +176,26 @@ def test_a_solve_that_takes_longer_goes_on_in_slices():
         )
         assert fresh.stats.n_steps > 20_000
         assert alike(run(t_span=span), fresh)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no alarm clock")
+def test_an_interrupt_ends_a_long_call():
+    """Ctrl-C in the middle of machine code: what was computed is in the exception, and the handle is as good as new."""
+    problem = ev.ODEProblem(swing, np.array([1.0, 0.0]), (0.0, 1.0), (1.0, 1.0))
+    run = ev.compile(problem, "Tsit5", saveat="end", max_steps=10**9)
+    before = run().y
+    old = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        began = time.perf_counter()
+        with pytest.raises(ev.SolveInterrupted) as caught:
+            run(t_span=(0.0, 1e9))
+    finally:
+        signal.signal(signal.SIGALRM, old)
+    assert time.perf_counter() - began < 5.0
+    assert caught.value.solution.status is ev.Status.INTERRUPTED
+    assert caught.value.solution.t[-1] > 1.0
+    assert np.array_equal(run().y, before)
 
 
 def test_failures_are_those_of_a_fresh_solve():

@@ -11,6 +11,7 @@ import numpy as np
 from ._staging import Rows, flatten, unflatten
 
 COPIED = 1 << 16  # bytes of an array that is copied to where the code looks for it; of a longer one it gets the address
+KEPT = 1 << 28  # bytes of memory that is kept for the next call; where there is more, a call takes long anyway
 LINE = 64  # bytes of memory that start together
 
 
@@ -113,7 +114,8 @@ class Repeated:
 
     def release(self, memory: Memory) -> None:
         """Let other calls have the memory."""
-        self.memories.append(memory)
+        if memory.block.nbytes <= KEPT:
+            self.memories.append(memory)
 
     def whole(self, memory: Memory) -> Any:
         """All of the result, in this memory, which is not used again."""
