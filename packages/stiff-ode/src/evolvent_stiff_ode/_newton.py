@@ -54,11 +54,11 @@ def fresh(system, solver, t, y) -> Linearisation:
     return Linearisation(jacobian, factors, b.real(0.0), b.boolean(False), b.integer(0))
 
 
-def linearised(system, solver, t, y, shift, kept: Linearisation) -> tuple[Linearisation, Spent]:
+def linearised(system, solver, t, y, shift, kept: Linearisation, drift: float = DRIFT) -> tuple[Linearisation, Spent]:
     """Bring a linearisation up to date: the Jacobian where it is wanted, the factors where the shift has drifted."""
     b, c = system.backend, system.backend.control
     jacobian = b.cond(kept.wanted, lambda: system.jacobian(t, y), lambda: kept.jacobian)
-    drifted = c.abs(shift - kept.shift) > DRIFT * c.abs(shift)
+    drifted = c.abs(shift - kept.shift) > drift * c.abs(shift)
     due = c.logical_or(kept.wanted, drifted)
     factors = b.cond(due, lambda: solver.factor(system, jacobian, shift), lambda: kept.factors)
     one, none = b.integer(1), b.integer(0)
@@ -116,14 +116,14 @@ def newton(system, solve, residual, z0, y0, *, rate=None, iterations=ITERATIONS,
     return Iteration(z, converged, theta, count)
 
 
-def outcome(b, converged, rate, kept: Linearisation) -> tuple[Linearisation, Linearisation, Any]:
+def outcome(b, converged, rate, kept: Linearisation, slow: float = SLOW) -> tuple[Linearisation, Linearisation, Any]:
     """What to keep if the step is accepted, what if it must be tried again, and the ratio of its size then.
 
     Where the iteration failed with an old Jacobian, a new one may be all that is needed.
     """
     c = b.control
     old = kept.age > 0
-    after = kept._replace(wanted=rate > SLOW)
+    after = kept._replace(wanted=rate > slow)
     again = kept._replace(wanted=c.logical_and(old, c.logical_not(converged)))
     factor = c.where(converged, b.real(0.0), c.where(old, b.real(1.0), b.real(0.25)))
     return after, again, factor
