@@ -11,6 +11,7 @@ import numpy as np
 
 from evolvent import CannotStage, EnsembleProblem, InputError, SolveError, SolveInterrupted, Status
 
+from ._check import check_jacobian
 from ._finish import points, saved_value, solution_of, start_alone
 from ._model import Model, marked
 from ._options import Options
@@ -114,7 +115,8 @@ class Run:
                 "Take an implicit method that can, such as Rodas5P, RadauIIA5 or QNDF, or leave the algorithm out.",
             )
         own, stepper = stepper, stepper.prepared(self.model)
-        self.problem, self.stepper, self.backend, self.options = problem, stepper, backend, options
+        self.problem, self.backend, self.options = problem, backend, options
+        self.given, self.stepper = own, stepper
         self.plan, self.inputs = prepare(self.model, stepper, options, by_hand=by_hand)
         self.functions = self.model.functions(options.save, stepper)
         if single is not None:
@@ -134,6 +136,8 @@ class Run:
             for name, part in own.prepared(single).parts(single).items():
                 self.functions[name].single = part.function
                 self.functions[name].single_params = single.params0
+        if options.check_jacobian and not backend.traced:
+            check_jacobian(self.model)
         self._programs: dict[str, Any] = {}
         if backend.traced and (options.on_step or options.wall_time or options.progress):
             raise InputError(
@@ -207,14 +211,14 @@ class Run:
         if inputs is not None:
             return self.solve(inputs, _variant(self.problem, changes))
         # Numbers of another kind, or a span that has to be looked at: check all, and start afresh where more differs.
-        run = Run(self.problem.replace(**changes), self.stepper, self.backend, self.options)
+        run = Run(self.problem.replace(**changes), self.given, self.backend, self.options)
         passed = self.model.same_kind(run.problem.params)
         y = run.inputs.y0
         same = passed is not None and y.shape == self.inputs.y0.shape and y.dtype == self.inputs.y0.dtype
         if same and run.plan == self.plan and run.model.packing.key == self.model.packing.key:
             return self.solve(run.inputs._replace(params=passed), run.problem)
         return starting_over(
-            lambda b: (run if b is run.backend else Run(run.problem, self.stepper, b, self.options)).solve(),
+            lambda b: (run if b is run.backend else Run(run.problem, self.given, b, self.options)).solve(),
             self.backend,
         )
 
@@ -270,7 +274,7 @@ class Run:
         finally:
             watch.close()
         solution = solution_of(self, problem, inputs, state, watch, time.perf_counter() - began)
-        return _checked(solution, watch.error, options.throw, b)
+        return _checked(solution, watch.error, options.throw, b, lambda: self._diagnosis(state))
 
     def advance_to_end(self, inputs: Inputs, watch: Watch, state: State | None = None) -> State:
         """Run slice after slice, with a look at the clock, the keyboard and the user's callback in between."""
@@ -284,6 +288,13 @@ class Run:
         except (KeyboardInterrupt, Exception) as error:
             state = watch.rescued(error, state)
         return watch.ended(state)
+
+    def _diagnosis(self, state: State) -> str:
+        """What the method has to say about its failure."""
+        if state is None or self.backend.lanes:
+            return ""
+        said = self.stepper.diagnosis(self, state)
+        return f" {said}" if said else ""
 
     @property
     def saved_value(self) -> Any:
@@ -349,7 +360,9 @@ def _resume(plan, system, inputs, value, state, limit, horizon):
     return advance(plan, system, inputs, state, value, limit, horizon)
 
 
-def _checked(solution: Any, error: BaseException | None, throw: bool, backend: Any) -> Any:
+def _checked(
+    solution: Any, error: BaseException | None, throw: bool, backend: Any, diagnosis: Callable[[], str] = str
+) -> Any:
     """Raise what went wrong, with what was computed, unless the user wants the status alone."""
     if backend.traced:
         return solution
@@ -357,7 +370,7 @@ def _checked(solution: Any, error: BaseException | None, throw: bool, backend: A
     if status.ok or not throw:
         return solution
     at = f" at t = {float(solution.t[-1]):.6g}" if solution.t.shape[0] else ""
-    message = f"{status.name}{at} after {solution.stats.n_steps} steps: {status.advice}"
+    message = f"{status.name}{at} after {solution.stats.n_steps} steps: {status.advice}{diagnosis()}"
     if status is Status.USER_ERROR:
         name = getattr(error, "evolvent_function", "a function")
         message = f"{status.name}{at}: {name} raised {error!r}. The solution up to there is in this error's .solution."

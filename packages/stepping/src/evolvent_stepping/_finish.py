@@ -49,7 +49,7 @@ def solution_of(run: Any, problem: Any, inputs: Any, state: Any, watch: Any, sec
         events=events(run, problem, state, [happened for _, happened in watch.chunks if happened is not None]),
         interpolation=Interpolation(run, inputs, (m.t, m.y, state.params), steps, times, y),
         problem=problem,
-        algorithm=run.stepper,
+        algorithm=run.given,
     )
 
 
@@ -62,7 +62,7 @@ def start_alone(run: Any, problem: Any, inputs: Any) -> Solution:
         status=Status.USER_ERROR,
         stats=Stats(backend=b.label, device=b.device_label, algorithm=run.stepper.name),
         problem=problem,
-        algorithm=run.stepper,
+        algorithm=run.given,
     )
 
 

@@ -43,7 +43,7 @@ class Integrator:
             changes |= {"q0": y0[0], "v0": y0[1]} if hasattr(run.problem, "q0") else {"y0": y0}
         if changes:
             problem = run.problem.replace(**changes)
-            starting_over(lambda b: self._start(problem, run.stepper, b), run.backend)
+            starting_over(lambda b: self._start(problem, run.given, b), run.backend)
         else:
             self._begin(run)
 

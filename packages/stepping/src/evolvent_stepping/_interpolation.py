@@ -38,7 +38,7 @@ class Interpolation:
     def __getstate__(self) -> dict[str, Any]:
         run = self.run
         options = replace(run.options, on_step=None, progress=False)
-        return self.__dict__ | {"run": (run.problem, run.stepper, run.backend.name, options)}
+        return self.__dict__ | {"run": (run.problem, run.given, run.backend.name, options)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         from ._driver import Run

@@ -187,7 +187,8 @@ def decide(plan, b, inputs, m, step, h, hits, error, outside) -> tuple[Any, Any,
     proposed = length * factor
     # A step cut short to hit its target says nothing against the size that it was cut from.
     dt = c.where(c.logical_and(hits, accepted), c.maximum(m.dt, proposed), proposed)
-    least = c.maximum(inputs.min_step, 4.0 * b.epsilon * c.abs(m.t))
+    # At t = 0 too, a step has a least length: its reciprocal must be a number.
+    least = c.maximum(c.maximum(inputs.min_step, 1e-30 * inputs.span), 4.0 * b.epsilon * c.abs(m.t))
     dt = c.maximum(c.minimum(dt, inputs.max_step), least)
     stuck = c.logical_and(c.logical_not(accepted), length <= least)
     usual = c.isfinite(error) if own is None else c.logical_and(c.isfinite(error), c.logical_not(own))

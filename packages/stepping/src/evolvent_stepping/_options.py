@@ -50,6 +50,8 @@ class Options:
         Raise `evolvent.SolveError` when the solve fails; otherwise the solution's status says it.
     max_events : int
         Length of the event log where it can't grow, inside a compiled solve.
+    check_jacobian : bool
+        Compare the problem's jacobian and sparsity with derivatives of f, before the solve.
     """
 
     rtol: Any = None
@@ -68,6 +70,7 @@ class Options:
     progress: bool = False
     throw: bool = True
     max_events: int = 256
+    check_jacobian: bool = False
 
     @classmethod
     def parse(cls, stepper: Any, given: dict[str, Any]) -> Options:

@@ -130,7 +130,7 @@ class Repeat:
                 # Of the inputs it asks for the span, the tolerances and the kinds: not for the numbers of this call.
                 "interpolation": Interpolation(run, inputs, reached, steps if self.dense else None, times, y),
                 "problem": problem,
-                "algorithm": run.stepper,
+                "algorithm": run.given,
             },
         )
 

@@ -128,6 +128,10 @@ class Stepper(Algorithm):
         """Measure the local error in units of the tolerance: data-plane scalar, at most one when acceptable."""
         return system.scaled_norm(error, y0, y1)
 
+    def diagnosis(self, run, state) -> str:
+        """Say what is wrong where a solve has failed, if this method can tell more than its status does."""
+        return ""
+
     def solve(self, problem, *, backend, **options):
         from ._driver import solve
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from evolvent_stepping import Part, Stepper
 
+from ._diagnosis import explain_failure
 from ._newton import Linearisation
 from .linear.solver import LinearSolver
 
@@ -44,6 +45,10 @@ class Implicit(Stepper):
         step = self.step(system, t, y, dt, cache)
         kept = next(part for part in step.cache if isinstance(part, Linearisation))
         return step, kept.jacobian
+
+    def diagnosis(self, run, state):
+        """Look at f and the Jacobian where a solve has failed."""
+        return explain_failure(self, run, state)
 
     @property
     def solver(self) -> LinearSolver:

@@ -111,6 +111,10 @@ class AutoSwitch(Stepper):
         """List the implicit method's functions."""
         return self.stiff.parts(model)
 
+    def diagnosis(self, run, state):
+        """Look at f and the Jacobian where a solve has failed."""
+        return self.stiff.diagnosis(run, state)
+
     def start(self, system, t, y):
         """Start the explicit method; the implicit one's cache waits to be made."""
         b = system.backend
