@@ -13,6 +13,8 @@ from ._newton import Linearisation, fresh, linearised, newton, outcome
 from ._sdirk_tableau import SdirkTableau
 from .linear.mass import mass_times
 
+KAPPA = 0.1  # of the tolerance are the errors that iterations leave in a stage
+SLOW = 0.05  # at this rate of convergence the next step wants a new Jacobian: several stages gain by it
 UNKNOWN = 0.9  # a rate of convergence at which one iteration is never enough
 FORGET = 2.0  # how fast a rate that was not measured again loses its worth
 SHARP = 1e18  # a shift beside which no Jacobian counts
@@ -122,6 +124,7 @@ class Sdirk(Implicit):
         # Stages are known by their increments z = gamma h y', so that nothing is divided by h.
         z = [b.time(reach, y) * cache.slope]
         pushes = [b.time(reach, y) * cache.push] if splits else []
+        bends = self._bends(system, dt, cache)
         rate, slowest = cache.rate, b.real(0.0)
         converged, iterations = b.boolean(True), b.integer(0)
         known = y
@@ -129,7 +132,7 @@ class Sdirk(Implicit):
             known = system.combine(y, 1.0, tableau.unit[i], z)
             if splits:
                 known = system.combine(known, 1.0, tableau.unit_explicit[i], pushes)
-            guess = self._guess(system, i, dt, z, cache)
+            guess = system.combine(None, 1.0, tableau.predictors[i], (*z, *bends))
             found = self._stage(system, t + node * dt, y, known, guess, shift, damping, kept.factors, rate, splits)
             z.append(found.z)
             measured = found.iterations > 1
@@ -163,6 +166,7 @@ class Sdirk(Implicit):
             dense = Powers(t, dt, y, tuple(system.combine(None, 1.0, row, both) for row in tableau.unit_dense))
 
         after, again, factor = outcome(b, converged, slowest, kept)
+        after = after._replace(wanted=slowest > SLOW)
         failed = b.control.where(converged, b.integer(0), b.integer(1))
         work = Work(evaluated, spent.jacobians, spent.factorisations, solved, failed)
         bends = tuple(system.combine(None, shift, row, z) for row in tableau.bends)
@@ -180,19 +184,17 @@ class Sdirk(Implicit):
         def solve(r):
             return b.time(damping, y) * solver.solve(system, factors, r)
 
-        return newton(system, solve, residual, guess, y, rate=rate)
+        return newton(system, solve, residual, guess, y, rate=rate, kappa=KAPPA)
 
-    def _guess(self, system, i, dt, z, cache) -> Any:
-        """Extrapolate: the first implicit stage from the step before, the others from the stages before."""
-        if i > 1:
-            return system.combine(None, 1.0, self.tableau.predictors[i], z)
-        c = system.backend.control
-        ahead = self.tableau.c[1] * dt / c.where(cache.length == 0.0, dt, cache.length)
-        weights, power = [], self.tableau.gamma * dt
-        for _ in cache.bends:
-            power = power * ahead
-            weights.append(power)
-        return system.combine(z[0], 1.0, weights, cache.bends) if weights else z[0]
+    def _bends(self, system, dt, cache) -> list[Any]:
+        """The terms by which the last step's increments would go on, for this step's length."""
+        b, c = system.backend, system.backend.control
+        ratio = dt / c.where(cache.length == 0.0, dt, cache.length)
+        found, scale = [], self.tableau.gamma * dt
+        for bend in cache.bends:
+            scale = scale * ratio
+            found.append(b.time(scale, bend) * bend)
+        return found
 
     def _estimate(self, system, dt, z, cache) -> Any:
         """The difference from the embedded formula."""

@@ -10,6 +10,9 @@ import numpy as np
 
 Row = tuple[float, ...]
 
+PREDICTED = 3  # the degree of the polynomials that predict stages
+TRUST = 0.02  # how much the terms that the step before hands on count beside the stages of this one
+
 
 @dataclass(frozen=True)
 class SdirkTableau:
@@ -35,14 +38,14 @@ class SdirkTableau:
     explicit : tuple of rows, optional
         Of an additive pair the explicit method's coefficients; its weights are b too.
     smooth : bool
-        Whether the estimated error is multiplied by ``(I - gamma h J)**-1``, lest stiff components dominate it.
+        Whether the estimated error is multiplied by ``(I - gamma h J)**-1``: for embedded formulas that are not stable.
     dense : tuple of rows, optional
         The weights of dense output by powers: ``b_j(s) = s * (dense[0][j] + s * (dense[1][j] + ...))``; a cubic Hermite
         polynomial where there are none.
     dense_order : int
         Of that.
-    predicted : int
-        The degree of the polynomials that predict stages.
+    memory : int
+        How many terms of its derivative's Taylor series a step hands on, for the prediction of stages.
 
     Raises
     ------
@@ -58,10 +61,10 @@ class SdirkTableau:
     error: Row | None = None
     b: Row | None = None
     explicit: tuple[Row, ...] | None = None
-    smooth: bool = True
+    smooth: bool = False
     dense: tuple[Row, ...] | None = None
     dense_order: int = 3
-    predicted: int = 2
+    memory: int = 2
 
     def __post_init__(self) -> None:
         stages = len(self.c)
@@ -137,29 +140,34 @@ class SdirkTableau:
 
     @cached_property
     def predictors(self) -> tuple[Row, ...]:
-        """Weights that extrapolate the derivatives of the stages before to each stage: a polynomial through them.
+        """Weights that predict each stage from the derivatives of the stages before, then from the bends.
 
-        The second stage has none: it is predicted from the step before.
+        They are exact for polynomials of as high a degree as there is for; of these weights the least are taken.
         """
-        degrees = [min(i - 1, self.predicted) for i in range(len(self.c))]
+        known = len(self.bends)
         return tuple(
-            moment_weights(self.c[:i], [self.c[i] ** p for p in range(degree + 1)]) if i > 1 else ()
-            for i, degree in enumerate(degrees)
+            moment_weights(self.c[:i], [self.c[i] ** p for p in range(min(i + known, PREDICTED + 1))], known)
+            for i in range(len(self.c))
         )
 
     @cached_property
     def bends(self) -> tuple[Row, ...]:
         """Weights of the terms of the derivative's Taylor series about the step's end, after the first."""
-        degree = min(len(set(self.c)) - 1, self.predicted)
+        degree = min(len(set(self.c)) - 1, self.memory)
         back = tuple(node - 1.0 for node in self.c)
         rows = np.eye(degree + 1)[1:]
         return tuple(moment_weights(back, row) for row in rows)
 
 
-def moment_weights(nodes: Row, moments: Sequence[float]) -> Row:
-    """The least weights for which ``sum w_j nodes_j**p`` is the moment p."""
+def moment_weights(nodes: Row, moments: Sequence[float], terms: int = 0) -> Row:
+    """The least weights of values at nodes, and of so many of a polynomial's terms after the first, for given moments.
+
+    ``sum w_j nodes_j**p``, and the weight of the term of degree p, make the moment p.
+    """
     powers = np.vander(nodes, len(moments), increasing=True).T
-    weights = np.linalg.lstsq(powers, np.asarray(moments, dtype=float), rcond=None)[0]
+    scales = np.array([*[1.0] * len(nodes), *[TRUST] * terms])
+    matrix = np.hstack([powers, np.eye(len(moments), terms, -1)]) * scales
+    weights = scales * np.linalg.lstsq(matrix, np.asarray(moments, dtype=float), rcond=None)[0]
     return tuple(float(w) if abs(w) > 1e-14 else 0.0 for w in weights)
 
 

@@ -34,7 +34,6 @@ class ImplicitEuler(Sdirk):
         c=(0.0, 1.0),
         a=((), (0.0,)),
         error=(-0.5, 0.5),
-        smooth=False,
         dense=((0.0, 1.0),),
         dense_order=1,
     )

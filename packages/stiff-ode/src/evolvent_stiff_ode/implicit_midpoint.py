@@ -38,6 +38,6 @@ class ImplicitMidpoint(Sdirk):
         b=(0.0, 1.0),
         dense=((0.0, 1.0),),
         dense_order=1,
-        predicted=0,
+        memory=0,
     )
     takes_mass = False

@@ -36,6 +36,4 @@ class Kvaerno3(Sdirk):
     1.0
     """
 
-    tableau = SdirkTableau(
-        order=3, error_order=2, gamma=G, c=(0.0, 2.0 * G, 1.0, 1.0), a=A, error=difference(A, G), smooth=False
-    )
+    tableau = SdirkTableau(order=3, error_order=2, gamma=G, c=(0.0, 2.0 * G, 1.0, 1.0), a=A, error=difference(A, G))

@@ -51,11 +51,5 @@ class Kvaerno4(Sdirk):
     """
 
     tableau = SdirkTableau(
-        order=4,
-        error_order=3,
-        gamma=G,
-        c=(0.0, 2.0 * G, G + sum(A[2]), 1.0, 1.0),
-        a=A,
-        error=difference(A, G),
-        smooth=False,
+        order=4, error_order=3, gamma=G, c=(0.0, 2.0 * G, G + sum(A[2]), 1.0, 1.0), a=A, error=difference(A, G)
     )

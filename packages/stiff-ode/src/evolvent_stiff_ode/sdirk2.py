@@ -38,5 +38,6 @@ class SDIRK2(Sdirk):
         gamma=G,
         c=(0.0, G, 1.0),
         a=((), (0.0,), (0.0, 1.0 - G)),
+        smooth=True,
         error=(E / G, -E / (G * (1.0 - G)), E / (1.0 - G)),
     )

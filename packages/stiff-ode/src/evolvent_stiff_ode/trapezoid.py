@@ -13,7 +13,7 @@ class Trapezoid(Sdirk):
     """The trapezoidal rule, for oscillations that must not be damped, and smooth solutions at coarse tolerances.
 
     Order 2, one implicit stage, A-stable but not L-stable: stiff components that are off balance oscillate and hardly
-    decay. The error is estimated by the third divided difference of the solution, smoothed; third-order dense output.
+    decay. The error is estimated by the third divided difference of the solution; third-order dense output.
     Takes mass matrices, singular ones too.
 
     References
@@ -28,9 +28,7 @@ class Trapezoid(Sdirk):
     1.0
     """
 
-    tableau = SdirkTableau(
-        order=2, error_order=2, gamma=0.5, c=(0.0, 1.0), a=((), (0.5,)), error=(-0.5, 0.5), predicted=1
-    )
+    tableau = SdirkTableau(order=2, error_order=2, gamma=0.5, c=(0.0, 1.0), a=((), (0.5,)), error=(-0.5, 0.5), memory=1)
 
     def _estimate(self, system, dt, z, cache):
         """Estimate ``h**3 y''' / 12`` by derivatives at three times; in the first step ``h**2 y'' / 2``, at two."""

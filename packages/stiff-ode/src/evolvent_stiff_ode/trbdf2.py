@@ -38,5 +38,6 @@ class TRBDF2(Sdirk):
         gamma=D,
         c=(0.0, 2.0 * D, 1.0),
         a=((), (D,), (W, W)),
+        smooth=True,
         error=((4.0 * W - 1.0) / 3.0, -1.0 / 3.0, 2.0 * D / 3.0),
     )
