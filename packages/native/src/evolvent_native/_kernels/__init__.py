@@ -65,7 +65,7 @@ def scratch_bytes(
         return -(-kind.itemsize * n // 8) * 8 + 16 * n
     if op in ("sparse_lu", "sparse_solve"):
         n, _, widest = attrs[:3]
-        return kind.itemsize * (n + widest)
+        return kind.itemsize * ((sparse.PANEL if op == "sparse_lu" else 1) * n + widest)
     if op == "lu" and lapack.takes(op, kind, shape[1]):
         return kind.itemsize * shape[1] ** 2 + 4 * shape[1] + 64
     return 0

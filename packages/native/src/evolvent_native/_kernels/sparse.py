@@ -25,8 +25,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._builder import Module
-from .._graph import BOOL
+from .._builder import Module, memory_type
+from .._graph import BOOL, INT
 from .linear_algebra import fill, not_a_number
 from .products import dot
 from .writing import Array, Place, Value, Writer, kernel, part_of
@@ -34,6 +34,7 @@ from .writing import Array, Place, Value, Writer, kernel, part_of
 SECTIONS = 12
 CANCELLED = 100.0  # spacings of numbers at the terms of a pivot: so little of them is left by chance only
 GROWTH = -2 / 3  # a power of the spacing: pivots that grow by more have lost what the matrix said
+PANEL = 8  # rows of one block that are eliminated side by side
 _DEPTH = 4  # rows of a block that one pass over a row takes into account
 _INT32 = np.dtype(np.int32)
 
@@ -105,19 +106,32 @@ _OFFSETS = tuple(f"<s{i}>" for i in range(SECTIONS))
 def lu(module: Module, kind: np.dtype) -> str:
     """(values, plan, factors, work, n, count, widest, size, offsets of sections...).
 
-    `work` holds n + widest entries.
+    `work` holds PANEL * n + widest entries.
     """
     part = part_of(kind)
     spacing = float(np.finfo(part).eps)
+
+    def following_block(q: Place, stop: Place, updates: _Indices, count: Place) -> Place:
+        """The block at a place among a row's blocks, or `count` behind the last."""
+        return q.writer.choose(q < stop, updates[q], count)
+
+    def least(following: Array, panel: Place, count: Place) -> Place:
+        w = panel.writer
+        found = w.counter(count)
+        with w.loop(0, panel) as r:
+            found.value = found.value.least(following.place(r))
+        return found.value
 
     def write(w: Writer, values, numbers, factors, work, n, count, widest, size, *offsets):
         entries, found, full = (w.array(kind, x) for x in (values, factors, work))
         sections = _sections(w, numbers, list(offsets))
         first, behind, places, blocks, before, updates, lower, start, at, of = sections[2:]
-        some = full.at(n)
+        some = full.at(n * PANEL)
         inverse = found.at(size - n)
+        head, kept_at, following = (w.array(INT, w.function.alloca("i64", PANEL)) for _ in range(3))
+        magnitudes = w.array(part, w.function.alloca(memory_type(part), PANEL))
         without = eliminate(module, kind)
-        fill(w, full, n, 0)
+        fill(w, full, n * PANEL, 0)
         given, terms, good = w.variable(part, 0), w.variable(part, 0), w.variable(BOOL, True)
         with w.loop(0, count) as p:
             begin, end = first[p], first[p + 1]
@@ -125,52 +139,63 @@ def lu(module: Module, kind: np.dtype) -> str:
             others = behind[p + 1] - behind[p]
             width = end - begin + others
             block = found.at(blocks[p])
-            with w.loop(begin, end) as i:
-                with w.loop(start[i], start[i + 1]) as q:
-                    value = entries[of[q]]
-                    full[at[q]] = value
-                    given.value = given.value + _size(value)
-                magnitude = w.variable(part, _size(full[i]))
-                factor_at = w.counter(lower[i])
-                with w.loop(before[i], before[i + 1]) as q:
-                    k = updates[q]
+            with w.loop(begin, end, PANEL) as top:
+                panel = (end - top).least(PANEL)
+                with w.loop(0, panel) as r:
+                    i, row = top + r, full.at(r * n)
+                    with w.loop(start[i], start[i + 1]) as q:
+                        value = entries[of[q]]
+                        row[at[q]] = value
+                        given.value = given.value + _size(value)
+                    magnitudes[r] = _size(row[i])
+                    kept_at[r], head[r] = lower[i], before[i]
+                    following[r] = following_block(before[i], before[i + 1], updates, count)
+                # A block stays in the cache while all rows that it is taken from pass by.
+                block_now = w.counter(least(following, panel, count))
+                with w.while_(lambda: block_now.value < count):
+                    k = block_now.value
                     left = first[k]
                     wide = first[k + 1] - left
                     rest = behind[k + 1] - behind[k]
-                    where = places.at(behind[k])
-                    from_ = full.at(left)
-                    with w.loop(0, wide) as j:
-                        some[j] = from_[j]
+                    where, above = places.at(behind[k]), found.at(blocks[k]).pointer
+                    with w.loop(0, panel) as r, w.when(following[r].equals(k)):
+                        i, row = top + r, full.at(r * n)
+                        from_ = row.at(left)
+                        with w.loop(0, wide) as j:
+                            some[j] = from_[j]
+                            from_[j] = 0
+                        fill(w, some.at(wide), rest, 0)
+                        w.call(without, some.pointer, above, inverse.at(left).pointer, wide + rest, wide, wide + rest)
+                        kept, changes = found.at(kept_at.place(r)), some.at(wide)
+                        with w.loop(0, wide) as j:
+                            kept[j] = some[j]
+                        with w.loop(0, rest) as j:
+                            place = where[j]
+                            row[place] = row[place] + changes[j]
+                        magnitudes[r] = magnitudes[r] + _size(row[i])
+                        kept_at[r] = kept_at.place(r) + wide
+                        behind_head = head.place(r) + 1
+                        head[r] = behind_head
+                        following[r] = following_block(behind_head, before[i + 1], updates, count)
+                    block_now.value = least(following, panel, count)
+                with w.loop(0, panel) as r:
+                    i, wide_row = top + r, full.at(r * n)
+                    row = block.at((i - begin) * width)
+                    from_, beyond = wide_row.at(begin), row.at(end - begin)
+                    with w.loop(0, end - begin) as j:
+                        row[j] = from_[j]
                         from_[j] = 0
-                    fill(w, some.at(wide), rest, 0)
-                    w.call(
-                        without, some.pointer, found.at(blocks[k]).pointer, inverse.at(left).pointer, wide + rest, wide,
-                        wide + rest,
-                    )  # fmt: skip
-                    kept, changes = found.at(factor_at.value), some.at(wide)
-                    with w.loop(0, wide) as j:
-                        kept[j] = some[j]
-                    with w.loop(0, rest) as j:
-                        place = where[j]
-                        full[place] = full[place] + changes[j]
-                    magnitude.value = magnitude.value + _size(full[i])
-                    factor_at.value = factor_at.value + wide
-                row = block.at((i - begin) * width)
-                from_, beyond = full.at(begin), row.at(end - begin)
-                with w.loop(0, end - begin) as j:
-                    row[j] = from_[j]
-                    from_[j] = 0
-                with w.loop(0, others) as j:
-                    place = own[j]
-                    beyond[j] = full[place]
-                    full[place] = 0
-                w.call(without, row.pointer, block.pointer, inverse.at(begin).pointer, width, i - begin, width)
-                pivot = row[i - begin]
-                left_over = _size(pivot)
-                magnitude.value = magnitude.value + left_over
-                terms.value = terms.value + magnitude.value
-                good.value = good.value & (left_over > magnitude.value * (CANCELLED * spacing))
-                inverse[i] = w.number(kind, 1) / pivot
+                    with w.loop(0, others) as j:
+                        place = own[j]
+                        beyond[j] = wide_row[place]
+                        wide_row[place] = 0
+                    w.call(without, row.pointer, block.pointer, inverse.at(begin).pointer, width, i - begin, width)
+                    pivot = row[i - begin]
+                    left_over = _size(pivot)
+                    magnitude = magnitudes[r] + left_over
+                    terms.value = terms.value + magnitude
+                    good.value = good.value & (left_over > magnitude * (CANCELLED * spacing))
+                    inverse[i] = w.number(kind, 1) / pivot
         good.value = good.value & (terms.value <= given.value * spacing**GROWTH)
         with w.when(~good.value):
             inverse[n - 1] = not_a_number(kind)
