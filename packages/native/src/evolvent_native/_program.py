@@ -8,7 +8,7 @@ import pickle
 import struct
 import threading
 from collections import OrderedDict
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -213,7 +213,7 @@ class Programs:
         key = (structure, kinds_of(leaves))
         program = self.made.get(key)
         if program is None:
-            program = self.made[key] = self._find(leaves, structure)
+            program = self.made[key] = self._find(leaves, *key)
         return program(leaves, self.data)
 
     def repeated(self, operands: Any, changing: Any, seen: Any, record: Any) -> Repeated:
@@ -221,7 +221,7 @@ class Programs:
         leaves, structure = flatten(operands)
         key = (structure, kinds_of(leaves))
         if key not in self.made:
-            self.made[key] = self._find(leaves, structure)
+            self.made[key] = self._find(leaves, *key)
         return Repeated(self.made[key], operands, self.data, changing, seen, record)
 
     def hold(self) -> None:
@@ -246,12 +246,11 @@ class Programs:
         varies = [np.shape(x) != np.shape(y) for x, y in zip(leaves, one, strict=True)]
         key = (structure, kinds_of(one))
         if key not in self.made:
-            self.made[key] = self._find(one, structure)
+            self.made[key] = self._find(one, *key)
         return run_many(self.made[key], leaves, varies, self.data, count, watch, threads)
 
-    def _find(self, leaves: list[Any], structure: Any) -> Program:
-        coming = [Kind(x) for x in leaves]
-        key, on_disk = self._key(coming, structure)
+    def _find(self, leaves: list[Any], structure: Any, kinds: tuple[Any, ...]) -> Program:
+        key, on_disk = self._key(structure, kinds)
         with _lock:
             program = _programs.get(key)
             if program is not None:
@@ -260,7 +259,7 @@ class Programs:
         program = _from_disk(key) if on_disk else None
         if program is None:
             try:
-                code, about = compile_program(self.entry, self.staged, coming, structure)
+                code, about = compile_program(self.entry, self.staged, [Kind(x) for x in leaves], structure)
                 program = Program(code, about)
             except (InputError, MemoryError):
                 raise
@@ -276,7 +275,7 @@ class Programs:
                 _programs.popitem(last=False)
         return program
 
-    def _key(self, coming: list[Kind], structure: Any) -> tuple[str, bool]:
+    def _key(self, structure: Any, kinds: tuple[Any, ...]) -> tuple[str, bool]:
         """The program's name, and whether another process would give it the same one."""
         try:
             entry, on_disk = describe(self.entry.key), True
@@ -287,10 +286,15 @@ class Programs:
             libraries(self.entry),
             lapack.available(),
             [(name, self.staged[name].key, str(self.staged[name].structure)) for name in sorted(self.staged)],
-            str(structure),
-            repr(coming),
+            _operands_text(structure, kinds),
         )
         return hashlib.blake2b(repr(parts).encode(), digest_size=32).hexdigest(), on_disk
+
+
+@lru_cache(KEPT)
+def _operands_text(structure: Any, kinds: tuple[Any, ...]) -> str:
+    """What operands code is for, for another process too."""
+    return f"{structure} {kinds}"
 
 
 def libraries(entry: Any) -> bytes:
