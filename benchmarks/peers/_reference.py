@@ -75,8 +75,8 @@ def stiff_with_jump(jump: float) -> Callable[[Case], np.ndarray]:
     """
 
     def reference(case: Case) -> np.ndarray:
-        source = inspect.getsource(inspect.getmodule(case.rhs))
-        key = hashlib.sha256(f"{source}\0{jump}\0{TIGHT_AND_STIFF}".encode()).hexdigest()[:16]
+        words = f"{inspect.getsource(case.rhs)}\0{case.t_span}\0{jump}\0{TIGHT_AND_STIFF}".encode()
+        key = hashlib.sha256(words + case.y0.tobytes() + case.flat_params.tobytes()).hexdigest()[:16]
         file = CACHE / f"{case.name}-{key}.npy"
         if not file.exists():
             start, end = case.t_span
