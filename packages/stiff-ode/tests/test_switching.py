@@ -1,0 +1,153 @@
+"""Switching between explicit and implicit steps, and the choice of a method."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import evolvent as ev
+from evolvent_ode import Tsit5, Vern7
+from evolvent_stiff_ode import AutoSwitch, Rodas5P
+from evolvent_testing import problems
+
+BOTH = AutoSwitch(Tsit5(), Rodas5P())
+
+
+def van_der_pol(mu, end):
+    return ev.ODEProblem(
+        lambda t, y, p: [y[1], p * (1.0 - y[0] ** 2) * y[1] - y[0]], np.asarray([2.0, 0.0]), (0.0, end), params=mu
+    )
+
+
+def turns(problem, **options):
+    """The times at which another method takes over, stepped by hand."""
+    integrator = ev.init(problem, BOTH, backend="eager", **options)
+    found, stiff = [], False
+    while integrator.status is ev.Status.RUNNING:
+        integrator.step()
+        now = bool(integrator._state.march.cache.mode.stiff)
+        if now != stiff:
+            found.append(integrator.t)
+        stiff = now
+    return found
+
+
+def test_explicit_alone_where_nothing_is_stiff():
+    """A problem that is not stiff costs what the explicit method alone costs."""
+    orbit = problems.arenstorf(np).problem()
+    both, alone = (ev.solve(orbit, method, rtol=1e-7, atol=1e-9, saveat="end") for method in (BOTH, "Tsit5"))
+    assert both.stats.n_jacobians == 0
+    assert both.stats.n_steps == alone.stats.n_steps
+    assert both.stats.n_f <= alone.stats.n_f + 1
+
+
+def test_implicit_where_stiff():
+    """A stiff problem soon costs what the implicit method costs."""
+    reference = problems.hires(np)
+    both, alone = (
+        ev.solve(reference.problem(), method, rtol=1e-6, atol=1e-10, saveat="end") for method in (BOTH, "Rodas5P")
+    )
+    assert both.stats.n_steps < 1.5 * alone.stats.n_steps
+    assert reference.error(both.y[-1]) < 1e-4
+
+
+def test_there_and_back_without_chattering():
+    """A relaxation oscillation is stiff on its slow branches and not in its jumps: each is noticed about once."""
+    found = turns(van_der_pol(100.0, 250.0), rtol=1e-6, atol=1e-8)
+    # A period is about 1.614 mu: the span holds three jumps.
+    assert 3 <= len(found) <= 10
+
+
+def test_patience_grows():
+    """A problem at the border of stiffness is not taken to and fro for ever."""
+    border = ev.ODEProblem(
+        lambda t, y, p: -(20.0 + 15.0 * np.sin(t)) * (y - np.cos(t)), np.asarray([1.0]), (0.0, 100.0)
+    )
+    assert len(turns(border, rtol=1e-5, atol=1e-8)) < 40
+
+
+@pytest.mark.parametrize("backend", ["native", "eager"])
+def test_dense_output_across_a_switch(backend):
+    """The solution is evaluated between steps by the method that took them, with no seam where they meet."""
+    problem = van_der_pol(30.0, 80.0)
+    solution = ev.solve(problem, BOTH, rtol=1e-8, atol=1e-8, backend=backend, dense=True)
+    assert 0 < solution.stats.n_jacobians < solution.stats.n_steps
+    times = np.linspace(0.0, 80.0, 1001)
+    reference = ev.solve(problem, "Vern9", rtol=1e-11, atol=1e-11, saveat=times, max_steps=10**6).y
+    # Phase errors of the jumps are what the tolerance allows for.
+    assert np.quantile(np.abs(solution(times) - reference)[:, 0], 0.99) < 1e-4
+
+
+def test_events_with_effects():
+    """What an event changes is seen by whichever method steps."""
+    decay = ev.ODEProblem(
+        lambda t, y, p: -1000.0 * (y - np.cos(t)) - np.sin(t),
+        np.asarray([1.0]),
+        (0.0, 10.0),
+        events=[ev.Dose(times=[2.0, 5.0], effect=lambda t, y, p: y + 1.0)],
+    )
+    solution = ev.solve(decay, BOTH, rtol=1e-7, atol=1e-9)
+    assert len(solution.events[0]) == 2
+    assert solution.y[-1, 0] == pytest.approx(np.cos(10.0), abs=1e-6)
+    assert solution(5.0)[0] == pytest.approx(np.cos(5.0) + 1.0, abs=1e-5)
+
+
+def test_trajectories_switch_for_themselves():
+    """In lanes each trajectory has its own mode, and takes the steps that it takes alone."""
+    rates = np.asarray([1.0, 50.0, 1000.0])
+    one = van_der_pol(1.0, 20.0)
+    many = ev.EnsembleProblem(one, params=rates)
+    together = ev.solve(many, BOTH, rtol=1e-6, atol=1e-8, backend="eager", saveat="end")
+    apart = [ev.solve(one.replace(params=float(mu)), BOTH, rtol=1e-6, atol=1e-8, saveat="end") for mu in rates]
+    assert together.stats.n_steps == sum(solution.stats.n_steps for solution in apart)
+    for i, solution in enumerate(apart):
+        assert together.y[i, -1] == pytest.approx(solution.y[-1], rel=1e-6)
+
+
+def test_orders_that_differ():
+    """The controller sees errors of a seventh-order pair and of a fifth-order method as what they are."""
+    reference = problems.hires(np)
+    solution = ev.solve(reference.problem(), AutoSwitch(Vern7(), Rodas5P()), rtol=1e-9, atol=1e-13, saveat="end")
+    assert reference.error(solution.y[-1]) < 1e-7
+    alone = ev.solve(reference.problem(), "Rodas5P", rtol=1e-9, atol=1e-13, saveat="end")
+    assert solution.stats.n_steps < 1.5 * alone.stats.n_steps
+
+
+# ---------------------------------------------------------------- the chooser
+def chosen(problem, **options):
+    return ev.explain(problem, **options).split(":", 1)[0]
+
+
+def test_what_is_chosen():
+    """Mass matrices, split forms, hints and sizes decide, and each choice says why."""
+    linear = ev.ODEProblem(lambda t, y, p: -y, np.ones(3), (0.0, 1.0))
+    assert chosen(linear) == "AutoSwitch(Tsit5, Rodas5P)"
+    assert chosen(linear, rtol=1e-8) == "AutoSwitch(Vern7, Rodas5P)"
+    assert chosen(linear.replace(stiff=False)) == "Tsit5"
+    assert chosen(linear.replace(stiff=True)) == "Rodas5P"
+    assert chosen(linear.replace(stiff=True), rtol=0.05) == "Rosenbrock23"
+    assert chosen(linear.replace(mass=[1.0, 1.0, 0.0])) == "Rodas5P"
+    assert chosen(linear.replace(y0=np.ones(100), stiff=True)) == "QNDF"
+    split = ev.SplitODEProblem(lambda t, y, p: -100.0 * y, lambda t, y, p: y, np.ones(3), (0.0, 1.0))
+    assert chosen(split).startswith("KenCarp")
+    assert "implicit-explicit" in ev.explain(split)
+    assert "multistep" in ev.explain(linear.replace(y0=np.ones(100), stiff=True))
+
+
+def test_diffusion_is_for_stabilised_methods():
+    """Many equations with real negative eigenvalues go to a method with stages instead of matrices."""
+    assert chosen(problems.brusselator_periodic(np, points=16).problem(), rtol=1e-4) == "ROCK2"
+
+    def wave(t, y, p):
+        n = y.shape[0] // 2
+        return np.concatenate([y[n:], 1e4 * (np.roll(y[:n], 1) - 2.0 * y[:n] + np.roll(y[:n], -1))])
+
+    waves = ev.ODEProblem(wave, np.sin(np.arange(800.0)), (0.0, 10.0))
+    assert not chosen(waves).startswith("ROCK")
+
+
+def test_chosen_by_default():
+    """A stiff problem is solved without a word about stiffness."""
+    reference = problems.robertson(np)
+    solution = ev.solve(reference.problem(), rtol=1e-7, atol=1e-14)
+    assert reference.error(solution.y[-1]) < 1e-4
