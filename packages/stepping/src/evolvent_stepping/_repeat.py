@@ -65,9 +65,7 @@ class Repeat:
         self.stats = {"backend": b.label, "device": b.device_label, "algorithm": run.stepper.name, "note": b.note}
         self.names = [event.name for event in run.problem.events]
         self.rounded = b.real_dtype(inputs.y0.dtype) != np.float64
-        self.nested = run.options.save is None and (
-            run.model.packing.structure is not None or isinstance(run.model.packing, Pair)
-        )
+        self.nested = run.options.save is None and _is_packed(run)
         self.state_of, self.params_of = _states_like(run), _params_like(run.problem.params)
 
     def __call__(self, y0: Any, params: Any, t_span: Any, problem: Any) -> Any:
@@ -144,6 +142,11 @@ def _seen(state: Any) -> tuple[Any, ...]:
     return (m.t, m.accepted, m.rejected, m.calls, m.status, m.logged, *m.work, state.saves)
 
 
+def _is_packed(run: Any) -> bool:
+    """Whether the state is an array of other arrays."""
+    return run.model.packing.structure is not None or isinstance(run.model.packing, Pair)
+
+
 def _states_like(run: Any) -> Callable[[Any], Any]:
     """A function that sees quickly that a state is of the problem's kind and finite, and gives it; else None."""
     own, y0 = run.problem.state0, run.inputs.y0
@@ -162,7 +165,24 @@ def _states_like(run: Any) -> Callable[[Any], Any]:
         kinds = [float] * len(own)
         # A sum that overflows gets a closer look.
         return lambda y: y if type(y) is list and list(map(type, y)) == kinds and isfinite(sum(y)) else None
-    return _unseen
+    leaves, structure = flatten(own, lists=False)
+    parts = list(map(_kind, leaves))
+    if not _is_packed(run) or any(kind not in (float, np.ndarray) or dtype != y0.dtype for kind, _, dtype in parts):
+        return _unseen
+
+    def nested(state: Any) -> Any:
+        leaves, other = flatten(state, lists=False)
+        if other != structure or list(map(_kind, leaves)) != parts:
+            return None
+        y = np.concatenate([np.ravel(x) for x in leaves]).reshape(y0.shape)
+        return y if 0 not in np.isfinite(y).tobytes() else None
+
+    return nested
+
+
+def _kind(leaf: Any) -> tuple[type, Any, Any]:
+    """What of a state's leaf has to stay."""
+    return type(leaf), getattr(leaf, "shape", ()), getattr(leaf, "dtype", float)
 
 
 def _params_like(own: Any) -> Callable[[Any], Any]:
