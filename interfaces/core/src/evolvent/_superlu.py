@@ -48,7 +48,7 @@ class HostLU:
         """About how much memory the factors take."""
         return 0 if self._factors is None else self._factors.nnz * (self.dtype.itemsize + 4)
 
-    def solve(self, rhs: np.ndarray, *, transposed: bool = False) -> np.ndarray:
+    def solve(self, rhs: Any, *, transposed: bool = False) -> np.ndarray:
         """The solution for right sides of shape (n,) or (n, m), NaN where the matrix is singular or not finite."""
         dtype = np.result_type(self.dtype, rhs.dtype)
         if self._factors is None:
@@ -75,7 +75,10 @@ def solved(symbolic: Any, values: np.ndarray, rhs: np.ndarray, *, transposed: bo
     For backends in which factors must be arrays: there the values themselves pass for them.
     """
     values = np.ascontiguousarray(values)
-    key = (symbolic.digest, blake2b(values.view(np.uint8), digest_size=16, salt=values.dtype.str.encode()).digest())
+    key = (
+        symbolic.digest,
+        blake2b(values.view(np.uint8).data, digest_size=16, salt=values.dtype.str.encode()).digest(),
+    )
     with _lock:
         factors = _remembered.get(key)
         if factors is not None:

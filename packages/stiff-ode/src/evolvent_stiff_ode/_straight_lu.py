@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._symbolic import Symbolic
+from ._symbolic import Straight, Symbolic
 
 CANCELLED = 100.0  # spacings of numbers at the terms of a pivot: so little of them is left by chance only
 GROWTH = -2 / 3  # a power of the spacing: pivots that grow by more have lost what the matrix said
@@ -32,7 +32,7 @@ def straight_lu(b: Any, symbolic: Symbolic, values: Any) -> Any:
         Row by row the entries of L, with the opposite sign, the inverse pivot and the entries of U. The last pivot is
         NaN if some pivot has cancelled or grown so much that the factors are of no use.
     """
-    xp, straight = b.xp, symbolic.straight
+    xp, straight = b.xp, _written_out(symbolic)
     add_product = _fused(b, values)
     spacing = float(xp.finfo(values.dtype).eps)
     inverse: list[Any] = []
@@ -43,7 +43,7 @@ def straight_lu(b: Any, symbolic: Symbolic, values: Any) -> Any:
     entries = [values[place, ...] for place in range(len(symbolic.pattern.rows))]
     for i in range(symbolic.n):
         row = {j: entries[place] for j, place in straight.given[i]}
-        size = xp.abs(row[i]) if i in row else None
+        size: Any = xp.abs(row[i]) if i in row else None
         for k in straight.lower[i]:
             factor = -(row.pop(k) * inverse[k])
             factors.append(factor)
@@ -62,6 +62,13 @@ def straight_lu(b: Any, symbolic: Symbolic, values: Any) -> Any:
     good = xp.logical_and(good, sum(terms) <= spacing**GROWTH * given)
     factors[-1] = xp.where(good, factors[-1], xp.full_like(factors[-1], nan))
     return xp.stack(factors)
+
+
+def _written_out(symbolic: Symbolic) -> Straight:
+    """The entries of factors that are few."""
+    if symbolic.straight is None:
+        raise ValueError(f"{symbolic!r} has too many factors to be written out: use the backend's sparse_lu.")
+    return symbolic.straight
 
 
 def _fused(b: Any, values: Any) -> Any:
@@ -90,7 +97,7 @@ def straight_solve(b: Any, symbolic: Symbolic, factors: Any, rhs: Any) -> Any:
     -------
     array, shape (n, ...)
     """
-    straight = symbolic.straight
+    straight = _written_out(symbolic)
     add_product = _fused(b, factors)
     x: list[Any] = []
     for i in range(symbolic.n):
