@@ -52,7 +52,7 @@ class ReferenceProblem:
         ``jacobian(t, y, params)``, where it is short to write.
     stiff : bool
         Whether explicit methods are at a loss.
-    scale : float
+    scale : float or numpy.ndarray
         The size of an entry below which digits no longer count: tolerances are ``rtol`` and ``scale * rtol``, and
         errors are divided by ``|reference| + scale``, as the test set's "mixed" digits are.
     compared : tuple of int, optional
@@ -75,7 +75,7 @@ class ReferenceProblem:
     mass: np.ndarray | None = None
     jacobian: Callable[..., Any] | None = None
     stiff: bool = False
-    scale: float = 1.0
+    scale: Any = 1.0
     compared: tuple[int, ...] | None = None
     name: str = ""
 

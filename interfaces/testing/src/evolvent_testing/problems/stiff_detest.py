@@ -16,7 +16,7 @@ SOURCE = (
 )
 
 
-def _describe(f, y0, end, weights=1.0, **given: Any) -> ReferenceProblem:
+def _describe(f, y0, end, weights: Any = 1.0, **given: Any) -> ReferenceProblem:
     """The weights are the largest magnitudes of the entries, by which DETEST scales the problem."""
     scale = np.asarray(weights) if isinstance(weights, list) else weights
     return ReferenceProblem(f, y0, (0.0, end), SOURCE, scale=scale, **given)
@@ -95,7 +95,7 @@ def stiff_detest_b1(xp):
     )
 
 
-def _rotation(frequency, weights=1.0) -> ReferenceProblem:
+def _rotation(frequency, weights: Any = 1.0) -> ReferenceProblem:
     def f(t, y, p):
         turning = [-10.0 * y[0] + frequency * y[1], -frequency * y[0] - 10.0 * y[1]]
         return [*turning, -4.0 * y[2], -y[3], -0.5 * y[4], -0.1 * y[5]]
