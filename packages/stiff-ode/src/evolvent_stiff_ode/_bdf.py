@@ -18,13 +18,16 @@ from ._newton import Linearisation, fresh, linearised, newton
 from .linear.mass import mass_times
 
 HIGHEST = 5
-ITERATIONS = 4
-KAPPA = 0.1  # of the tolerance, in the error estimate: what the iteration may leave
-SLOW = 0.4  # at this rate of convergence an old Jacobian is given up
+ITERATIONS = 5
+KAPPA = 0.05  # of the tolerance, in the error estimate: what the iteration may leave
+SLOW = 0.2  # at this rate of convergence an old Jacobian is given up
 LIFE = 50  # and after so many steps in any case
+BELIEF = 0.2  # of the last rate: a better one is believed at that pace
+FORGETTING = 1.2  # what the rate grows by at each step that does not show it
 UNKNOWN = 0.5  # the rate assumed of new factors: an iteration converges as it is seen to
-WORTH = 1.2  # a step that grows by less is not worth new factors
-BIAS = (6.0, 6.0, 10.0)  # of the error estimates at one order less, this order, and one more
+WORTH = 1.05  # a step that grows by less is not worth new differences
+SAFETY = 0.8  # of the ratios of step sizes
+PATIENCE = 4  # failures in a row after which the past is forgotten
 
 
 class Prediction(NamedTuple):
@@ -55,6 +58,7 @@ class History(NamedTuple):
     """
 
     memory: Any
+    dt: Any
     order: Any
     equal: Any
     failures: Any
@@ -97,12 +101,17 @@ class Multistep(Implicit):
         memory = self.begun(system, t, y, system.f(t, y))
         kept = fresh(system, self.solver, t, y)
         none = b.integer(0)
-        return History(memory, b.integer(1), none, none, b.real(UNKNOWN), kept, b.boolean(True))
+        return History(memory, b.real(0.0), b.integer(1), none, none, b.real(UNKNOWN), kept, b.boolean(True))
 
     def step(self, system, t, y, dt, cache) -> Step:
         """Predict, correct by Newton's iteration, estimate; then choose the next order and step."""
         b, c, solver, order = system.backend, system.backend.control, self.solver, cache.order
-        value, slope, leading, memory = self.predicted(system, t, y, dt, order, cache.memory)
+        zero, one, two = b.integer(0), b.integer(1), b.integer(2)
+        past, beginning = cache.memory, zero
+        if system.mass is not None:
+            past = b.cond(cache.raw, lambda: self._sloping(system, t, y, dt), lambda: cache.memory)
+            beginning = c.where(cache.raw, one, zero)
+        value, slope, leading, memory = self.predicted(system, t, y, dt, order, past)
         kept, spent = linearised(system, solver, t + dt, value, leading, cache.kept)
         # Factors of another shift: between what is right for the stiff components and for the others.
         damping = 2.0 * kept.shift / (kept.shift + leading)
@@ -117,74 +126,81 @@ class Multistep(Implicit):
         kappa = KAPPA * (order + 1.0)
         iteration = newton(system, solve, residual, b.zeros_like(y), y, rate=rate, iterations=ITERATIONS, kappa=kappa)
         z, converged = iteration.z, iteration.converged
-        rate = c.where(iteration.iterations > 1, iteration.rate, rate)
+        seen = c.maximum(iteration.rate, BELIEF * rate)
+        rate = c.where(iteration.iterations > 1, seen, c.minimum(FORGETTING * rate, UNKNOWN))
         y1 = value + z
         memory, terms, dense = self.remembered(system, t, y, dt, order, memory, z)
         norms = [b.stop_gradient(system.scaled_norm(term, y, y1)) for term in terms]
         errors = b.to_control(*norms)
         accepted = c.logical_and(converged, errors[1] <= 1.0)
-        equal = cache.equal + b.integer(1)
+        equal = c.where(dt == cache.dt, cache.equal, b.integer(0)) + b.integer(1)
         order_next, factor = _chosen(b, order, equal, *errors)
         unchanged = c.logical_and(order_next == order, factor == 1.0)
-        tired = c.logical_or(rate > SLOW, kept.age >= LIFE)
+        tired = c.logical_or(iteration.rate > SLOW, kept.age >= LIFE)
         after = History(
             memory,
+            dt,
             order_next,
-            c.where(c.logical_and(unchanged, equal <= order), equal, b.integer(0)),
+            c.where(unchanged, equal, b.integer(0)),
             b.integer(0),
             rate,
             kept._replace(wanted=c.logical_and(tired, kept.age > 0)),
             b.boolean(False),
         )
-        old = kept.age > 0
-        failures = cache.failures + b.integer(1)
+        old, failed = kept.age > 0, c.logical_not(converged)
+        failures = cache.failures + one
         lower, cut = _cut(b, order, failures, *errors[:2])
-        lower = c.where(converged, lower, order)
-        cut = c.where(converged, cut, c.where(old, 1.0, 0.25))
-        retry = cache._replace(
-            order=lower,
-            equal=b.integer(0),
-            failures=failures,
-            rate=b.real(UNKNOWN),
-            kept=kept._replace(wanted=c.logical_and(old, c.logical_not(converged))),
+        forgets = c.logical_and(c.logical_not(accepted), failures >= PATIENCE)
+        past = b.cond(forgets, lambda: self.begun(system, t, y, system.f(t, y)), lambda: cache.memory)
+        retry = History(
+            past,
+            cache.dt,
+            c.where(forgets, one, c.where(converged, lower, order)),
+            zero,
+            failures,
+            b.real(UNKNOWN),
+            kept._replace(wanted=failed),
+            c.logical_or(forgets, cache.raw),
         )
-        zero, one = b.integer(0), b.integer(1)
         work = Work(
-            iteration.iterations,
-            spent.jacobians,
-            spent.factorisations,
-            iteration.iterations,
-            c.where(converged, zero, one),
+            iteration.iterations + two * beginning + c.where(forgets, one, zero),
+            spent.jacobians + beginning,
+            spent.factorisations + beginning,
+            iteration.iterations + two * beginning,
+            c.where(failed, one, zero),
         )
-        return Step(
-            y1,
-            norms[1],
-            after,
-            dense,
-            c.where(accepted, factor, cut),
-            retry,
-            work,
-            c.where(converged, zero, b.integer(Status.NEWTON_FAILED)),
-        )
+        factor = c.where(accepted, factor, c.where(converged, cut, c.where(old, 1.0, 0.25)))
+        reason = c.where(converged, zero, b.integer(Status.NEWTON_FAILED))
+        return Step(y1, norms[1], after, dense, factor, retry, work, reason)
+
+    def _sloping(self, system, t, y, dt) -> Any:
+        """The memory of a start with the derivative of y, where the mass matrix keeps it from being f."""
+        # Short implicit Euler steps also find the slopes of the algebraic components: the second one's increment is
+        # free of what the iteration, or the user, left of the constraints.
+        shift = 10.0 / dt
+        factors = self.solver.factor(system, system.jacobian(t, y), shift)
+        first = self.solver.solve(system, factors, system.f(t, y))
+        second = self.solver.solve(system, factors, system.f(t, y + first))
+        return self.begun(system, t, y, system.combine(None, 1.0 / dt, (1.0, 9.0), (first, second)))
 
     def error_norm(self, system, error, y0, y1):
         """Hand on the norm, which the choice of the order wanted before."""
         return error
 
 
-def _room(c, error, bias, order) -> Any:
+def _room(c, error, order) -> Any:
     """The ratio of step sizes that an error at this order leaves room for."""
-    return 1.0 / (c.power(bias * error, 1.0 / (order + 1.0)) + 1e-6)
+    return SAFETY / c.maximum(c.power(error, 1.0 / (order + 1.0)), 1e-6)
 
 
 def _chosen(b, order, equal, below, here, above) -> tuple[Any, Any]:
     """Choose the next order and the ratio of step sizes; both stay until all differences are new."""
     c = b.control
-    lower = c.where(order > 1, _room(c, below, BIAS[0], order - 1.0), 0.0)
-    same = _room(c, here, BIAS[1], order)
-    higher = c.where(order < HIGHEST, _room(c, above, BIAS[2], order + 1.0), 0.0)
+    lower = c.where(order > 1, _room(c, below, order - 1.0), 0.0)
+    same = _room(c, here, order)
+    higher = c.where(order < HIGHEST, _room(c, above, order + 1.0), 0.0)
     best = c.maximum(same, c.maximum(lower, higher))
-    changes = c.logical_and(equal > order, best >= WORTH)
+    changes = c.logical_and(equal > order, c.logical_or(best >= WORTH, best < 1.0))
     one, none = b.integer(1), b.integer(0)
     by = c.where(same == best, none, c.where(lower == best, -one, one))
     return order + c.where(changes, by, none), c.where(changes, c.minimum(best, 10.0), 1.0)
@@ -193,9 +209,9 @@ def _chosen(b, order, equal, below, here, above) -> tuple[Any, Any]:
 def _cut(b, order, failures, below, here) -> tuple[Any, Any]:
     """Choose order and ratio after an error that was too large."""
     c = b.control
-    same = _room(c, here, BIAS[1], order)
-    lower = c.where(order > 1, _room(c, below, BIAS[0], order - 1.0), 0.0)
-    falls = c.logical_and(order > 1, c.logical_or(lower > same, failures > 1))
-    best = c.where(falls, c.maximum(lower, 0.0), same)
+    lower = c.where(order > 1, _room(c, below, order - 1.0), 0.0)
+    same = _room(c, here, order)
+    best = c.maximum(lower, same)
     bounded = c.where(c.isfinite(best), c.maximum(0.1, c.minimum(0.9, best)), 0.1)
-    return order - c.where(falls, b.integer(1), b.integer(0)), c.where(failures > 2, c.minimum(bounded, 0.2), bounded)
+    cut = c.where(failures > 2, c.minimum(bounded, 0.2), bounded)
+    return order - c.where(lower > same, b.integer(1), b.integer(0)), cut
