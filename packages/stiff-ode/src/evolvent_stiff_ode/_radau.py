@@ -14,11 +14,12 @@ from ._radau_tableau import RadauTableau
 from .linear.mass import mass_times
 from .linear.solver import LinearSolver
 
-KAPPA = 0.02  # of the tolerance: what the iteration may leave
+KAPPA = 0.03  # of the tolerance: what the iteration may leave
 GOOD = 1e-3  # a rate of convergence at which the Jacobian serves on
+SLOW = 0.05  # a rate at which it does not, whatever else stays
 SAFETY = 0.9
 SMALLEST, LARGEST = 0.125, 8.0  # ratios of step sizes
-STEADY = 1.2  # a step that grows by less goes on with its factors
+SHRINK, STEADY = 0.9, 1.2  # between them a step goes on with its size, and so with its factors
 TINY = 1e-10  # errors are not told apart below
 
 
@@ -189,7 +190,7 @@ class Radau(Implicit):
         factor, retained = self._factor(b, dt, size, found, cache, tableau)
         # A Jacobian of an old state that did well enough is given up only where the factors are made anew anyway.
         after = after._replace(
-            wanted=c.logical_and(after.wanted, c.logical_or(c.logical_not(retained), found.rate > 0.1))
+            wanted=c.logical_and(after.wanted, c.logical_or(c.logical_not(retained), found.rate > SLOW))
         )
         slope = mass_times(system, system.combine(None, 1.0 / dt, (1.0,), terms[:1]))
         memory = Memory(slope, terms, dt, c.maximum(size, 1e-2), b.boolean(False), found.ease, after)
@@ -226,7 +227,7 @@ class Radau(Implicit):
     def _iterate(self, system, t, y, dt, z, ease, split, kept) -> Found:
         """Solve ``M A^-1 z = dt f(t + c dt, y + z)`` to a fraction of the tolerance."""
         b, c, tableau = system.backend, system.backend.control, split.tableau
-        limit = 7 + 5 * max(tableau.stages - 3, 0) // 2
+        limit = _limit(tableau)
 
         def goes_on(s):
             _, _, _, _, converged, diverged, count = s
@@ -268,7 +269,7 @@ class Radau(Implicit):
         Steps that took many iterations get smaller ones.
         """
         c = b.control
-        limit = 7 + 5 * max(tableau.stages - 3, 0) // 2
+        limit = _limit(tableau)
         power = 1.0 / (tableau.stages + 1.0)
         safety = SAFETY * (2.0 * limit + 1.0) / (2.0 * limit + 1.0 * found.iterations)
         error = c.maximum(error, TINY)
@@ -280,7 +281,7 @@ class Radau(Implicit):
         accepted = error <= 1.0
         factor = c.where(accepted, factor, c.maximum(usual, SMALLEST))
         factor = c.where(c.logical_and(accepted, c.logical_and(cache.careful, known)), c.minimum(factor, 1.0), factor)
-        retained = c.logical_and(accepted, c.logical_and(factor >= 1.0, factor <= STEADY))
+        retained = c.logical_and(accepted, c.logical_and(factor >= SHRINK, factor <= STEADY))
         return c.where(retained, b.real(1.0), factor), retained
 
     def interpolate(self, system, dense, theta):
@@ -290,3 +291,8 @@ class Radau(Implicit):
             power = power * (theta - 1.0)
             weights.append(power)
         return system.combine(dense.y1, 1.0, weights, dense.terms)
+
+
+def _limit(tableau: RadauTableau) -> int:
+    """The iterations that may be worth it: more for more stages, whose steps are larger."""
+    return 7 + 5 * max(tableau.stages - 3, 0) // 2
