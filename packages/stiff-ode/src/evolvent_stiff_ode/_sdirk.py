@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import cos, prod
 from typing import Any, ClassVar, NamedTuple
 
-from evolvent import InputError, SplitODEProblem
+from evolvent import InputError, SplitODEProblem, Status
 from evolvent_stepping import Hermite, Step, Work, hermite
 
 from ._implicit import Implicit
@@ -17,7 +18,8 @@ KAPPA = 0.1  # of the tolerance are the errors that iterations leave in a stage
 SLOW = 0.05  # at this rate of convergence the next step wants a new Jacobian: several stages gain by it
 UNKNOWN = 0.9  # a rate of convergence at which one iteration is never enough
 FORGET = 2.0  # how fast a rate that was not measured again loses its worth
-SHARP = 1e18  # a shift beside which no Jacobian counts
+SHARP = 1e8  # a shift that is larger than a Jacobian by so much leaves half of the digits of either
+TINY = 1e-30
 
 
 class Memory(NamedTuple):
@@ -94,11 +96,18 @@ class Sdirk(Implicit):
         f = system.f(t, y)
         if system.mass is None:
             return f
-        # With a shift that sharp the matrix is M for what M acts on, and the Jacobian for the rest. The second time
-        # the right side is zero where equations are algebraic, whatever they were violated by.
-        factors = self.solver.factor(system, jacobian, system.backend.real(SHARP))
-        slope = SHARP * self.solver.solve(system, factors, f)
-        return SHARP * self.solver.solve(system, factors, mass_times(system, slope))
+        b, solver = system.backend, self.solver
+        # With a shift that large the matrix acts as M where M acts at all, and as the Jacobian elsewhere. By what
+        # algebraic equations are violated would be magnified: a product with M removes it.
+        probe = _probe(system, y)
+        slow, fast = b.to_control(b.rms(mass_times(system, probe)), b.rms(solver.times(system, jacobian, probe)))
+        shift = SHARP * b.control.maximum(fast / b.control.maximum(slow, TINY), TINY)
+        factors = solver.factor(system, jacobian, shift)
+        slope = b.zeros_like(y)
+        for _ in range(2):
+            missing = b.time(shift, y) * solver.solve(system, factors, f - mass_times(system, slope))
+            slope = slope + b.time(shift, y) * solver.solve(system, factors, mass_times(system, missing))
+        return slope
 
     def _splits(self, system) -> bool:
         return self.tableau.explicit is not None and "f_implicit" in system.functions
@@ -218,7 +227,13 @@ def _part(system, name: str, t, y) -> Any:
     return system.functions[name](t, y, system.params)
 
 
-def _reason(b, converged) -> Any:
-    from evolvent import Status
+def _probe(system, y) -> Any:
+    """A vector that no matrix is made for."""
+    b = system.backend
+    shape = y.shape[: len(y.shape) - len(b.lanes)]
+    entries = b.xp.asarray([cos(1.7 * i) for i in range(prod(shape))], dtype=b.real_dtype(y.dtype), device=b.device)
+    return b.zeros_like(y) + b.xp.reshape(entries, (*shape, *(1 for _ in b.lanes)))
 
+
+def _reason(b, converged) -> Any:
     return b.control.where(converged, b.integer(0), b.integer(Status.NEWTON_FAILED))
