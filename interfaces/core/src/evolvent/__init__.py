@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ._events import Dose, Event, NonNegative
     from ._hooks import hookimpl
     from ._numpy import NumpyBackend
-    from ._problem import EnsembleProblem, ODEProblem, Problem, SecondOrderODEProblem, SplitODEProblem
+    from ._problem import DAEProblem, EnsembleProblem, ODEProblem, Problem, SecondOrderODEProblem, SplitODEProblem
     from ._protocol import Backend
     from ._registry import algorithms, load_algorithm
     from ._solution import EnsembleSolution, EventLog, Occurrences, Solution, Stats
@@ -37,6 +37,7 @@ _HOME = {
     "Backend": "_protocol",
     "BackendError": "_errors",
     "CannotStage": "_errors",
+    "DAEProblem": "_problem",
     "Dose": "_events",
     "EagerBackend": "_eager",
     "EnsembleProblem": "_problem",
@@ -73,6 +74,7 @@ __all__ = [
     "Backend",
     "BackendError",
     "CannotStage",
+    "DAEProblem",
     "Dose",
     "EagerBackend",
     "EnsembleProblem",

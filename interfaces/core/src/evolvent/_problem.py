@@ -223,6 +223,91 @@ class SecondOrderODEProblem(Problem):
 
 
 @dataclass(frozen=True, eq=False)
+class DAEProblem(Problem):
+    """The implicit problem ``residual(t, y, y', params) = 0``, ``y(t0) = y0``: differential-algebraic, of index 1.
+
+    The differential entries of y start where they are given; the algebraic ones, and the derivatives, are solved for
+    at the start and after every jump. For ``M y' = f`` with a constant M, an `ODEProblem` with ``mass=`` has more
+    methods.
+
+    Parameters
+    ----------
+    residual : callable
+        ``residual(t, y, yp, params)``, where yp is the derivative of y: an array like y, or a list of scalars in its
+        place, in any order of equations.
+    y0 : array, list of numbers, or nested dict, tuple, NamedTuple or dataclass of these
+        Initial state, as for `ODEProblem`: of its algebraic entries, a guess.
+    yp0 : like y0, optional
+        A guess of the derivative, from which it is solved for; zero when None. It matters where the residual is not
+        linear in yp.
+    t_span : (float, float)
+        Start and end; the end may come before the start.
+    params : tree of arrays and numbers, optional
+        Passed to residual as it is.
+    differential : like y0, of truth values, optional
+        Which entries of y keep their initial values: as many as equations have derivatives in them. Those whose
+        derivative is in the residual, when None.
+    events, discontinuities, domain
+        As for `ODEProblem`.
+    jacobian : callable, optional
+        ``jacobian(t, y, yp, params)``: the pair of derivatives of the residual with respect to y and to yp, each
+        (n, n). They are derived of the residual where it is not given.
+    sparsity : array, optional
+        Where either of the two may be other than zero: (n, n), or a sparse matrix of SciPy.
+
+    Raises
+    ------
+    InputError
+        If an argument can't be used; it names the argument.
+
+    Examples
+    --------
+    >>> import evolvent as ev
+    >>> def circuit(t, y, yp, p):
+    ...     voltage, current = y
+    ...     return [p["C"] * yp[0] + current, voltage - p["R"] * current]
+    >>> discharge = ev.DAEProblem(circuit, [1.0, 0.0], t_span=(0.0, 1.0), params={"C": 1.0, "R": 2.0})
+    >>> [round(float(x), 3) for x in ev.solve(discharge).y[-1]]
+    [0.607, 0.303]
+    """
+
+    residual: Callable[..., Any]
+    y0: Any
+    yp0: Any = None
+    t_span: tuple[Any, Any] = field(kw_only=True)
+    params: Any = field(default=None, kw_only=True)
+    differential: Any = field(default=None, kw_only=True)
+    events: Sequence[Event | Dose] = field(default=(), kw_only=True)
+    discontinuities: Any = field(default=(), kw_only=True)
+    domain: Any = field(default=None, kw_only=True)
+    jacobian: Callable[..., Any] | None = field(default=None, kw_only=True)
+    sparsity: Any = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not callable(self.residual):
+            raise InputError("residual", f"must be a function (t, y, yp, params), got {self.residual!r}.")
+        check_arity("residual", self.residual, "t, y, yp, params")
+        _check_state("y0", self.y0)
+        if self.yp0 is not None:
+            _check_state("yp0", self.yp0)
+            _check_alike("yp0", self.yp0, self.y0)
+        if self.differential is not None:
+            _check_alike("differential", self.differential, self.y0)
+            for leaf in flatten(self.differential)[0]:
+                if np.asarray(leaf).dtype.kind != "b":
+                    raise InputError("differential", f"must hold truth values, got {self.differential!r}.")
+        _check_span(self)
+        _check_events(self)
+        _check_domain(self.domain)
+        _check_linear(self, "t, y, yp, params")
+
+    @property
+    def state0(self) -> Any:
+        """The initial state as the user's functions see it."""
+        return self.y0
+
+
+@dataclass(frozen=True, eq=False)
 class EnsembleProblem(Problem):
     """Many solves of one problem that differ in y0, params or t_span.
 
@@ -230,7 +315,7 @@ class EnsembleProblem(Problem):
 
     Parameters
     ----------
-    problem : ODEProblem or SecondOrderODEProblem
+    problem : ODEProblem, SplitODEProblem, SecondOrderODEProblem or DAEProblem
         What all have in common.
     y0 : tree of arrays, optional
         Like the problem's y0 with one axis more in front: the trajectories. Without it all start from the problem's.
@@ -260,9 +345,10 @@ class EnsembleProblem(Problem):
     t_span: tuple[Any, Any] | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.problem, ODEProblem | SecondOrderODEProblem | SplitODEProblem):
+        if not isinstance(self.problem, ODEProblem | SecondOrderODEProblem | SplitODEProblem | DAEProblem):
             raise InputError(
-                "problem", f"must be an ODEProblem, SplitODEProblem or SecondOrderODEProblem, got {self.problem!r}."
+                "problem",
+                f"must be an ODEProblem, SplitODEProblem, SecondOrderODEProblem or DAEProblem, got {self.problem!r}.",
             )
         if self.t_span is not None:
             _check_span(self)
@@ -404,14 +490,22 @@ def _check_domain(domain: Any) -> None:
         check_arity("domain", domain, "t, y, params")
 
 
-def _check_linear(problem: Any) -> None:
+def _check_alike(name: str, value: Any, y0: Any) -> None:
+    """Look whether a tree has the entries of y0."""
+    given, needed = ([tuple(np.shape(leaf)) for leaf in flatten(x, lists=False)[0]] for x in (value, y0))
+    if given != needed:
+        one = len(needed) == 1
+        raise InputError(name, f"must be like y0, {needed[0] if one else needed}, got {given[0] if one else given}.")
+
+
+def _check_linear(problem: Any, arguments: str = "t, y, params") -> None:
     """Look at what implicit methods are given; shapes are looked at where the state's is known."""
     if problem.jacobian is not None:
         if not callable(problem.jacobian):
-            raise InputError("jacobian", f"must be a function (t, y, params), got {problem.jacobian!r}.")
-        check_arity("jacobian", problem.jacobian, "t, y, params")
+            raise InputError("jacobian", f"must be a function ({arguments}), got {problem.jacobian!r}.")
+        check_arity("jacobian", problem.jacobian, arguments)
     for name in ("mass", "sparsity"):
-        value = getattr(problem, name)
+        value = getattr(problem, name, None)
         if value is None:
             continue
         dims = len(np.shape(value)) if not hasattr(value, "tocoo") else 2

@@ -22,6 +22,7 @@ class Status(IntEnum):
     EVENTS_ACCUMULATE = 11
     NEWTON_FAILED = 12
     SINGULAR_MATRIX = 13
+    INCONSISTENT_START = 14
 
     def __str__(self) -> str:
         return self.name
@@ -67,6 +68,10 @@ _ADVICE = {
     Status.SINGULAR_MATRIX: (
         "The matrix of a step's linear systems was singular or not finite whatever the step size: look at the Jacobian "
         "here; for a mass matrix, at whether its algebraic equations determine all that they should (index 1)."
+    ),
+    Status.INCONSISTENT_START: (
+        "No values of the algebraic unknowns were found that satisfy the algebraic equations for the differential ones "
+        "given, at the start or behind a jump: give a better guess of them, or look whether a solution exists."
     ),
     Status.EVENT_LOG_FULL: (
         "More events happened than the compiled log can hold: raise max_events, or look for an event that happens over "
