@@ -113,7 +113,7 @@ class Repeat:
             "n_accepted": accepted,
             "n_rejected": rejected,
             "n_f": calls,
-            **{f"n_{name}": n for name, n in zip(COUNTED, work or _NO_WORK, strict=True)},
+            **{f"n_{name}": n for name, n in zip(COUNTED, work or _NO_WORK, strict=False)},
             **self.stats,
             "seconds": time.perf_counter() - began,
         }
