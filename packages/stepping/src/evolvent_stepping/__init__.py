@@ -8,12 +8,13 @@ from ._hermite import Hermite, hermite
 from ._integrator import Integrator
 from ._model import Model
 from ._options import Options
-from ._stepper import Part, Step, Stepper, Work
+from ._stepper import Entry, Part, Step, Stepper, Work
 from ._system import System
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Entry",
     "Hermite",
     "Integrator",
     "Memory",

@@ -184,6 +184,8 @@ class Run:
         examples = dict.fromkeys(self.functions, (inputs.t0, y, inputs.params))
         if "acceleration" in examples:
             examples["acceleration"] = (inputs.t0, y[0, ...], y[1, ...], inputs.params)
+        if "residual" in examples:
+            examples["residual"] = (inputs.t0, y, y, inputs.params)
         return examples | {name: part.examples for name, part in self.parts.items() if part.examples is not None}
 
     # ------------------------------------------------------------ the host's loop

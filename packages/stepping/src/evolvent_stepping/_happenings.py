@@ -9,7 +9,7 @@ from evolvent import Status
 from ._dense import stages
 from ._events import at_crossing, first_crossing, numbers, signs_at
 from ._march import record_step
-from ._state import Inputs, Plan, State
+from ._state import RUNNING, Inputs, Plan, State
 
 CROWD = 3  # effects in a row, each almost at the time of the one before, after which time no longer passes
 
@@ -41,10 +41,16 @@ def restart(plan: Plan, system: Any, m: Any, y: Any, value: Any, params: Any) ->
     """Go on from `y` at ``m.t`` as from a new start."""
     b = system.backend
     before = system.calls
-    cache = plan.stepper.start(system, m.t, y)
-    m = m._replace(y=y, cache=cache, memory=plan.control.start(b), calls=m.calls + (system.calls - before))
+    entry = plan.stepper.enter(system, m.t, y)
+    m = m._replace(y=entry.y, cache=entry.cache, memory=plan.control.start(b), calls=m.calls + (system.calls - before))
+    if entry.work is not None:
+        work = tuple(done + more for done, more in zip(m.work, entry.work[1:], strict=True))
+        m = m._replace(calls=m.calls + entry.work.f, work=work)
+    if entry.status is not None:
+        m = m._replace(status=b.control.where(entry.status > RUNNING, entry.status, m.status))
     if plan.directions:
-        m = m._replace(crossing=m.crossing._replace(signs=signs_at(b, system.functions["conditions"](m.t, y, params))))
+        signs = signs_at(b, system.functions["conditions"](m.t, m.y, params))
+        m = m._replace(crossing=m.crossing._replace(signs=signs))
     if plan.logs:
         # Both sides of a jump are saved; the record of the step before belongs to its left.
         stand = m._replace(start=m.t, length=0.0 * m.length)
@@ -64,7 +70,7 @@ def pass_event(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any) ->
     y = plan.stepper.interpolate(system, dense, theta)
     late = None
     if b.differentiates:
-        late, y = moved_to_crossing(plan, system, t, y, happened)
+        late, y = moved_to_crossing(plan, system, t, y, _slope_inside(plan, system, m, dense, theta), happened)
     counts = tuple(n + c.where(now, b.integer(1), b.integer(0)) for n, now in zip(s.counts, happened, strict=True))
     ends = b.boolean(False)
     for number, n, now in zip(plan.terminal, counts, happened, strict=True):
@@ -122,9 +128,9 @@ def with_effects(plan, system, s, t, y, late, happened, residuals, ends, value) 
     changed = system.with_params(params)
     if late is not None:
         # Back from the crossing's own time to the loop's, which derivatives see as a constant.
-        after = b.select(ends, after, b.combine(after, 1.0, (1.0,), (changed.f(t, after) * (-late),)))
+        after = b.select(ends, after, b.combine(after, 1.0, (1.0,), (plan.stepper.slope(changed, t, after) * (-late),)))
     m = restart(plan, changed, m, after, value, params)
-    values = changed.functions["conditions"](t, b.stop_gradient(after), params)
+    values = changed.functions["conditions"](t, b.stop_gradient(m.y), params)
     signs = settled_signs(b, values, happened, residuals)
     # A flight must be long beside the rounding of its ends, or the next crossing may not be seen.
     near = c.abs(t - s.last) <= b.epsilon**0.7 * c.abs(t)
@@ -148,14 +154,25 @@ def settled_signs(b: Any, values: Any, happened: Any, residuals: Any) -> tuple[A
     return tuple(signs)
 
 
-def moved_to_crossing(plan: Plan, system: Any, t: Any, y: Any, happened: Any) -> tuple[Any, Any]:
+def _slope_inside(plan: Plan, system: Any, m: Any, dense: Any, theta: Any) -> Any:
+    """The solution's derivative inside a step: f, where that is all of it."""
+    if system.mass is None and "residual" not in system.functions:
+        return None
+    b = system.backend
+    zero = b.time(0.0 * theta, m.y)
+    path = lambda s: plan.stepper.interpolate(system, dense, b.shifted(theta, s))  # noqa: E731
+    _, along = b.jvp(path, zero, zero + 1.0)
+    return along / b.time(m.length, along)
+
+
+def moved_to_crossing(plan: Plan, system: Any, t: Any, y: Any, slope: Any, happened: Any) -> tuple[Any, Any]:
     """Let derivatives see that the crossing's time depends on the state: ``dt = -g / (dg/dt)``, zero in value.
 
     The root finder's own steps carry no derivative; one Newton step in time from its result does (implicit function
     theorem).
     """
     b = system.backend
-    slope = system.f(t, y)
+    slope = system.f(t, y) if slope is None else slope
     held, along = b.stop_gradient(y), b.stop_gradient(slope)
     values = system.functions["conditions"](t, y, system.params)
     params = b.stop_gradient(system.params)

@@ -6,7 +6,6 @@ from typing import Any
 
 from evolvent import Status
 
-from ._control import initial_step
 from ._dense import Again
 from ._events import first_crossing, signs_at
 from ._state import RUNNING, Crossing, Inputs, March, Plan
@@ -15,13 +14,13 @@ from ._state import RUNNING, Crossing, Inputs, March, Plan
 def begin(plan: Plan, system: Any, inputs: Inputs) -> March:
     """Stand at the start of the span, ready to step."""
     b = system.backend
-    y, t = inputs.y0, inputs.t0
-    cache = plan.stepper.start(system, t, y)
+    t = inputs.t0
+    entry = plan.stepper.enter(system, t, inputs.y0)
+    y, cache = entry.y, entry.cache
     if plan.first_step_given:
         dt = inputs.dt
     else:
-        f0 = cache if _is_derivative(cache, y) else system.f(t, y)
-        dt = b.stop_gradient(initial_step(system, t, y, f0, inputs.direction, plan.error_order, inputs.span))
+        dt = b.stop_gradient(plan.stepper.first_step(system, t, y, cache, inputs.direction, inputs.span))
     dt = b.control.maximum(b.control.minimum(dt, inputs.max_step), inputs.min_step)
     signs = signs_at(b, system.functions["conditions"](t, y, system.params)) if plan.directions else ()
     zero = b.integer(0)
@@ -36,12 +35,12 @@ def begin(plan: Plan, system: Any, inputs: Inputs) -> March:
         memory=plan.control.start(b),
         accepted=zero,
         rejected=zero,
-        calls=b.integer(system.calls),
-        status=b.integer(RUNNING),
+        calls=b.integer(system.calls) if entry.work is None else entry.work.f + b.integer(system.calls),
+        status=b.integer(RUNNING) if entry.status is None else entry.status,
         crossing=Crossing(b.boolean(False), b.real(0.0), b.real(1.0), signs) if plan.directions else (),
         log=(),
         logged=zero,
-        work=(zero,) * 4 if plan.stepper.implicit else (),
+        work=((zero,) * 4 if entry.work is None else tuple(entry.work[1:])) if plan.stepper.implicit else (),
     )
 
 
@@ -50,10 +49,6 @@ def _first_record(plan: Plan, system: Any, t: Any, y: Any, cache: Any) -> Any:
     if plan.stepper.retakes:
         return Again(y, cache) if system.backend.rematerialise else None
     return plan.stepper.at_rest(system, t, y)
-
-
-def _is_derivative(cache: Any, y: Any) -> bool:
-    return not isinstance(cache, tuple) and getattr(cache, "shape", None) == y.shape
 
 
 def march(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, save: Any, limit: Any, value: Any) -> March:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from evolvent import Dose, Event, InputError, NonNegative, SecondOrderODEProblem, SplitODEProblem
+from evolvent import DAEProblem, Dose, Event, InputError, NonNegative, SecondOrderODEProblem, SplitODEProblem
 from evolvent.compiled import adapted
 from evolvent.trees import Packing, Pair, flatten, is_array, is_nested, unflatten
 
@@ -32,7 +32,8 @@ class Model:
         self._last: tuple[Any, Any] = (None, None)
         self.y0, self.packing = self._state0(problem.state0)
         self.right_sides = {
-            name: adapted(getattr(problem, name), 4 if name == "a" else 3) for name in _right_sides(problem)
+            name: adapted(getattr(problem, name), 4 if name in ("a", "residual") else 3)
+            for name in _right_sides(problem)
         }
         self.mass, self.mass_pattern = mass_of(self)
         events = problem.events
@@ -120,6 +121,8 @@ class Model:
         for name in self.right_sides:
             if name == "a":
                 found["acceleration"] = self._acceleration
+            elif name == "residual":
+                found["residual"] = self.residual
             else:
                 found[name] = partial(self._f, name)
         if self.events:
@@ -153,6 +156,18 @@ class Model:
         if "a" in self.right_sides:
             return self.backend.xp.stack([y[1, ...], self._acceleration(t, y[0, ...], y[1, ...], params)])
         return self._f("f_implicit" if "f_implicit" in self.right_sides else "f", t, y, params)
+
+    def residual(self, t, y, yp, params) -> Any:
+        """What is left of an implicit problem's equations."""
+        b, unpack = self.backend, self.packing.unpack
+        given = self.right_sides["residual"]
+        value = b.asked(given, y, b.time(t, y), unpack(b, y), unpack(b, yp), self.params(params))
+        return self.packing.pack(b, value, y, "residual")
+
+    def like_state(self, given: Any, dtype: Any) -> Any:
+        """What the user gives of every entry of the state, (n,) in flat order on the host; lanes have it in common."""
+        leaves = [np.asarray(self.backend.host(leaf), dtype=dtype) for leaf in flatten(given, lists=False)[0]]
+        return np.concatenate([leaf.reshape(-1) for leaf in leaves])
 
     def given_jacobian(self, t, y, params) -> Any:
         """What the user's jacobian returns."""
@@ -232,6 +247,8 @@ class Model:
 def _right_sides(problem: Any) -> tuple[str, ...]:
     if isinstance(problem, SecondOrderODEProblem):
         return ("a",)
+    if isinstance(problem, DAEProblem):
+        return ("residual",)
     return ("f_implicit", "f_explicit") if isinstance(problem, SplitODEProblem) else ("f",)
 
 

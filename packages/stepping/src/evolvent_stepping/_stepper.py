@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from evolvent import Algorithm, ODEProblem, SecondOrderODEProblem, SplitODEProblem
 
+from ._control import initial_step
 from ._hermite import hermite
 from ._options import Options
 
@@ -29,6 +30,19 @@ class Part(NamedTuple):
 
     function: Any
     examples: Any = None
+
+
+class Entry(NamedTuple):
+    """The state and the cache that a solve goes on from, at its start and behind each jump.
+
+    `y` is the state given, or that one made consistent with the algebraic equations. `status` is a `Status` to end
+    with, in control integers: 0 where all is well, as where it is None. `work` as in `Step`.
+    """
+
+    y: Any
+    cache: Any
+    status: Any = None
+    work: Any = None
 
 
 class Step(NamedTuple):
@@ -108,6 +122,20 @@ class Stepper(Algorithm):
         """Prepare the cache for a first step from `y` at `t`; by default the derivative there."""
         return system.f(t, y)
 
+    def enter(self, system, t, y) -> Entry:
+        """Begin at `y`, or at a state near it that satisfies the algebraic equations."""
+        return Entry(y, self.start(system, t, y))
+
+    def slope(self, system, t, y) -> Any:
+        """Find the derivative of the solution's differential components at a consistent state."""
+        return system.f(t, y)
+
+    def first_step(self, system, t, y, cache, direction, span) -> Any:
+        """Guess the size of the first step: a positive control scalar."""
+        f0 = cache if _is_derivative(cache, y) else system.f(t, y)
+        order = self.order - 1 if self.error_order is None else self.error_order
+        return initial_step(system, t, y, f0, direction, order, span)
+
     @abstractmethod
     def step(self, system, t, y, dt, cache) -> Step:
         """Try one step from `y` at `t` to ``t + dt`` (`dt` is negative backward in time)."""
@@ -151,3 +179,7 @@ class Stepper(Algorithm):
         from ._driver import staged_on
 
         return staged_on(problem, self, backend, Options.parse(self, options))
+
+
+def _is_derivative(cache: Any, y: Any) -> bool:
+    return not isinstance(cache, tuple) and getattr(cache, "shape", None) == y.shape

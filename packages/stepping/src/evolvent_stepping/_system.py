@@ -60,6 +60,13 @@ class System:
             return self.functions["f_implicit"](t, y, self.params) + self.functions["f_explicit"](t, y, self.params)
         return self.backend.xp.stack([y[1, ...], self.functions["acceleration"](t, y[0, ...], y[1, ...], self.params)])
 
+    def residual(self, t, y, yp) -> Any:
+        """What is left of an implicit problem's equations, an array like y."""
+        self.calls += 1
+        if self.nonnegative is not None:
+            y = self.clipped(y)
+        return self.functions["residual"](t, y, yp, self.params)
+
     def jacobian(self, t, y) -> Any:
         """The Jacobian at (t, y), as the method's linear solver wants it."""
         return self.functions["jacobian"](t, y, self.params)
