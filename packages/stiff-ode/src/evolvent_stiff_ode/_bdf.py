@@ -27,6 +27,8 @@ FORGETTING = 1.2  # what the rate grows by at each step that does not show it
 UNKNOWN = 0.5  # the rate assumed of new factors: an iteration converges as it is seen to
 WORTH = 1.05  # a step that grows by less is not worth new differences
 SAFETY = 0.8  # of the ratios of step sizes
+MOST = 10.0  # a step grows by no more
+MARGIN = 2.0  # the order falls after an error that was too large where that allows so much larger steps
 PATIENCE = 4  # failures in a row after which the past is forgotten
 
 
@@ -203,7 +205,7 @@ def _chosen(b, order, equal, below, here, above) -> tuple[Any, Any]:
     changes = c.logical_and(equal > order, c.logical_or(best >= WORTH, best < 1.0))
     one, none = b.integer(1), b.integer(0)
     by = c.where(same == best, none, c.where(lower == best, -one, one))
-    return order + c.where(changes, by, none), c.where(changes, c.minimum(best, 10.0), 1.0)
+    return order + c.where(changes, by, none), c.where(changes, c.minimum(best, MOST), 1.0)
 
 
 def _cut(b, order, failures, below, here) -> tuple[Any, Any]:
@@ -211,7 +213,8 @@ def _cut(b, order, failures, below, here) -> tuple[Any, Any]:
     c = b.control
     lower = c.where(order > 1, _room(c, below, order - 1.0), 0.0)
     same = _room(c, here, order)
-    best = c.maximum(lower, same)
+    falls = lower > MARGIN * same
+    best = c.where(falls, lower, same)
     bounded = c.where(c.isfinite(best), c.maximum(0.1, c.minimum(0.9, best)), 0.1)
     cut = c.where(failures > 2, c.minimum(bounded, 0.2), bounded)
-    return order - c.where(lower > same, b.integer(1), b.integer(0)), cut
+    return order - c.where(falls, b.integer(1), b.integer(0)), cut
