@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_array
+
+from evolvent import Status
 
 
 def explain_failure(method: Any, run: Any, state: Any) -> str:
@@ -22,6 +25,12 @@ def explain_failure(method: Any, run: Any, state: Any) -> str:
         return f"There, the Jacobian can't be computed: {error!r}."
     if not np.all(np.isfinite(slope)):
         return f"There, entry {int(np.argmin(np.isfinite(slope)))} of f is not finite."
+    constraints = getattr(method, "constraints", None)
+    if int(m.status) == Status.INCONSISTENT_START and constraints is not None:
+        if entries is None or entries.ndim != 2:
+            pattern = method.solver.jacobian_pattern
+            entries = coo_array((entries, (pattern.rows, pattern.columns)), shape=pattern.shape).toarray()
+        return constraints.describe(entries, slope)
     if entries is None or entries.ndim != 2:
         wrong = entries is not None and not np.all(np.isfinite(entries))
         return "There, the Jacobian is not finite." if wrong else ""

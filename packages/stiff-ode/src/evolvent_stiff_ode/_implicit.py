@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from evolvent_stepping import Part, Stepper
+from evolvent_stepping import Entry, Part, Stepper
 
+from ._consistent import consistent
+from ._constraints import Constraints, constraints_of
 from ._diagnosis import explain_failure
 from ._newton import Linearisation
+from .linear.pattern import pattern_of
 from .linear.solver import LinearSolver
 
 
@@ -23,22 +26,39 @@ class Implicit(Stepper):
     """
 
     linear_solver: Any = "auto"
+    constraints: Constraints | None = field(default=None, repr=False, kw_only=True)
 
     implicit: ClassVar[bool] = True
     adaptive = True
     wants_time_derivative: ClassVar[bool] = False
 
     def prepared(self, model):
-        """Settle the linear solver for the problem."""
+        """Settle the linear solver for the problem, and which equations of it are algebraic."""
         from .linear.choice import linear_solver_for
 
-        return replace(self, linear_solver=linear_solver_for(self.linear_solver, model))
+        constraints = constraints_of(model)
+        if constraints is not None and not model.backend.lanes:
+            pattern = pattern_of(model)
+            if pattern is not None:
+                constraints.require_solvable(pattern.rows, pattern.columns)
+        return replace(self, linear_solver=linear_solver_for(self.linear_solver, model), constraints=constraints)
 
     def parts(self, model):
         parts = self.solver.parts(model)
         if self.wants_time_derivative:
             parts["time_derivative"] = Part(lambda t, y, params: _time_derivative(model, t, y, params))
         return parts
+
+    def enter(self, system, t, y):
+        """Begin at `y`, with other algebraic components where these do not satisfy their equations."""
+        if self.constraints is None:
+            return super().enter(system, t, y)
+        found = consistent(system, self.solver, self.constraints, t, y)
+        return Entry(found.x[0], self.start(system, t, found.x[0]), found.status, found.work)
+
+    def slope(self, system, t, y):
+        """Solve ``M y' = f`` for the differential components."""
+        return system.f(t, y) if system.mass is None else differential_slope(system, self.solver, self.constraints, t, y)
 
     def measured_step(self, system, t, y, dt, cache) -> tuple[Any, Any]:
         """Take a step, and give the Jacobian that it was taken with."""
