@@ -224,10 +224,16 @@ class TorchBackend(EagerBackend):
         """Derivatives along directions, all at once."""
         seeds = torch.as_tensor(masks, device=self.device).to(x.dtype).reshape(-1, *x.shape)
         x = x.contiguous()
-        changes = torch.vmap(lambda dx: torch.func.jvp(function, (x,), (dx,))[1])(seeds)
+        changes = torch.vmap(lambda dx: _change(function, x, dx))(seeds)
         return changes.reshape(seeds.shape[0], -1), None
 
     def time_derivative(self, function, t, like):
         """The derivative of a function of time, by forward mode."""
         now = self.time(t, like).contiguous()
-        return torch.func.jvp(function, (now,), (torch.ones_like(now),))[1]
+        return _change(function, now, torch.ones_like(now))
+
+
+def _change(function, x, dx):
+    """A directional derivative, in the value's dtype: tangents of single precision meet doubles on the way."""
+    value, change = torch.func.jvp(function, (x,), (dx,))
+    return change.to(value.dtype)
