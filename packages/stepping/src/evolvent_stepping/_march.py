@@ -166,7 +166,9 @@ def decide(plan, b, inputs, m, step, h, hits, error, outside) -> tuple[Any, Any,
     well, own = c.logical_not(outside), None
     if step.reason is not None:
         own = step.reason > RUNNING
-        well, broken = c.logical_and(well, c.logical_not(own)), c.where(c.logical_and(own, c.isfinite(error)), step.reason, broken)
+        well = c.logical_and(well, c.logical_not(own))
+        # What stumbled over a NaN is told as that.
+        broken = c.where(c.logical_and(own, c.isfinite(error)), step.reason, broken)
     if not plan.adaptive:
         accepted = c.logical_and(c.isfinite(error), well)
         # The same step again, where the method wants to try it with a new Jacobian.
