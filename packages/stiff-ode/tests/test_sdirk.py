@@ -88,13 +88,23 @@ def test_coefficients_meet_the_order_conditions(name):
     assert np.max(np.abs(tableau.error)) > 1e-4
 
 
-@pytest.mark.parametrize("name", ["KenCarp3", "KenCarp4", "KenCarp5"])
-@pytest.mark.parametrize("theta", [0.2, 0.5, 0.9, 1.0])
-def test_published_dense_output_meets_the_order_conditions(name, theta):
-    """Kennedy and Carpenter's continuous weights have the order that the method claims, for both parts together."""
+@pytest.mark.parametrize("name", ["KenCarp3", "KenCarp4", "KenCarp5", "KenCarp58", "Kvaerno5"])
+def test_dense_output_meets_the_order_conditions(name):
+    """Continuous weights have the order that the method claims, for both parts together; of order four, a slope too."""
     tableau = method(name).tableau
-    weights = sum(np.array(row) * theta**power for power, row in enumerate(tableau.dense, 1))
-    assert worst_residual(matrices(tableau), weights, tableau.dense_order, theta) < 2e-15
+    stages, rows = len(tableau.c), np.array(tableau.dense)
+    extended = {}
+    for part, matrix in matrices(tableau).items():  # the derivative at the end may be one stage more
+        extended[part] = np.zeros((rows.shape[1], rows.shape[1]))
+        extended[part][:stages, :stages] = matrix
+        extended[part][stages:, :stages] = tableau.weights
+    powers, rounding = np.arange(1.0, len(rows) + 1.0), 1e-15 * (2.0 + np.max(np.abs(rows)))
+    for theta in (0.2, 0.5, 0.9):
+        assert worst_residual(extended, theta**powers @ rows, tableau.dense_order, theta) < rounding
+    assert np.allclose(np.sum(rows, axis=0)[:stages], tableau.weights, rtol=0.0, atol=1e-13)
+    if tableau.dense_order == 4:
+        assert np.allclose(rows[0], np.eye(rows.shape[1])[0])
+        assert np.allclose(powers @ rows, np.eye(rows.shape[1])[-1], atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ALL)

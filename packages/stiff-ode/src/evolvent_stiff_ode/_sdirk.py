@@ -172,7 +172,10 @@ class Sdirk(Implicit):
         if tableau.dense is None:
             dense = Hermite(t, dt, y, y1, *ends)
         else:
-            dense = Powers(t, dt, y, tuple(system.combine(None, 1.0, row, both) for row in tableau.unit_dense))
+            rows = tableau.unit_dense
+            if splits:
+                rows, both = tableau.unit_dense_split, [*both, b.time(reach, y) * ends[1]]
+            dense = Powers(t, dt, y, tuple(system.combine(None, 1.0, row, both) for row in rows))
 
         after, again, factor = outcome(b, converged, slowest, kept)
         after = after._replace(wanted=slowest > SLOW)

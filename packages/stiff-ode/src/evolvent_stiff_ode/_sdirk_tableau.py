@@ -41,7 +41,8 @@ class SdirkTableau:
         Whether the estimated error is multiplied by ``(I - gamma h J)**-1``: for embedded formulas that are not stable.
     dense : tuple of rows, optional
         The weights of dense output by powers: ``b_j(s) = s * (dense[0][j] + s * (dense[1][j] + ...))``; a cubic Hermite
-        polynomial where there are none.
+        polynomial where there are none. They may have one entry more, for the derivative at the step's end, where that
+        is not the last stage's: on split problems.
     dense_order : int
         Of that.
     memory : int
@@ -75,9 +76,11 @@ class SdirkTableau:
             for node, row in zip(self.c[1:], rows[1:], strict=True):
                 if abs(sum(row) + diagonal - node) > 1e-14 * (1.0 + sum(map(abs, row))):
                     raise ValueError(f"tableau: a row of {name} sums to {sum(row) + diagonal!r}, not to c = {node!r}")
-        for name, row in (("error", self.error), ("b", self.b), *(("dense", row) for row in self.dense or ())):
+        for name, row in (("error", self.error), ("b", self.b)):
             if row is not None and len(row) != stages:
                 raise ValueError(f"tableau: {name} must have {stages} entries")
+        if any(len(row) not in (stages, stages + 1) for row in self.dense or ()):
+            raise ValueError(f"tableau: each row of dense must have {stages} or {stages + 1} entries")
 
     @property
     def weights(self) -> Row:
@@ -131,9 +134,15 @@ class SdirkTableau:
         return self._over_gamma(self.error or ())
 
     @cached_property
-    def unit_dense(self) -> tuple[Row, ...]:
-        """The dense output's weights over gamma."""
+    def unit_dense_split(self) -> tuple[Row, ...]:
+        """The dense output's weights over gamma, on split problems."""
         return tuple(self._over_gamma(row) for row in self.dense or ())
+
+    @cached_property
+    def unit_dense(self) -> tuple[Row, ...]:
+        """The dense output's weights over gamma, where the last stage is the step's end."""
+        last = len(self.c) - 1
+        return tuple((*row[:last], sum(row[last:])) for row in self.unit_dense_split)
 
     def _over_gamma(self, row: Row) -> Row:
         return tuple(weight / self.gamma for weight in row)

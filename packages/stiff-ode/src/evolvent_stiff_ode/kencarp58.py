@@ -57,15 +57,30 @@ EMBEDDED = (
     *(0.0, 0.0, 520639020421 / 8300446712847, 4550235134915 / 17827758688493, 1482366381361 / 6201654941325),
     *(5551607622171 / 13911031047899, -5266607656330 / 36788968843917, 1074053359553 / 5740751784926),
 )
+DENSE = (
+    (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+    (
+        *(-4.5, 0.0, 2.6776773680657096, 3.6912123211992243, 1.856023446714112, -4.00267400103053, 0.33468395110099836),
+        *(-1.5569230860495145, 1.5),
+    ),
+    (
+        *(6.0, 0.0, -4.660704593188169, -6.363257991965955, -2.744439819624432, 9.234967435269972, -1.4693000914793348),
+        *(4.002735060987917, -4.0),
+    ),
+    (
+        *(-2.5, 0.0, 2.1566897608582716, 2.926837333374854, 1.1303181413612682, -4.9248885759372145),
+        *(0.9346330930590019, -2.223589752716181, 2.5),
+    ),
+)
 
 
 @dataclass(frozen=True)
 class KenCarp58(Sdirk):
     """KenCarp58: the additive pair ARK5(4)8L[2]SAb, the later `KenCarp5`, for split problems at stringent tolerances.
 
-    Order 5(4), seven implicit stages, L-stable and stiffly accurate; third-order dense output. It takes the parts of an
-    `evolvent.SplitODEProblem` implicitly and explicitly; other problems, singular mass matrices included, it
-    solves by its implicit method.
+    Order 5(4), seven implicit stages, L-stable and stiffly accurate; fourth-order dense output of our own. It
+    takes the parts of an `evolvent.SplitODEProblem` implicitly and explicitly; other problems, singular mass matrices
+    included, it solves by its implicit method.
 
     References
     ----------
@@ -98,4 +113,6 @@ class KenCarp58(Sdirk):
         a=A,
         explicit=EXPLICIT,
         error=difference(A, G, EMBEDDED),
+        dense=DENSE,
+        dense_order=4,
     )

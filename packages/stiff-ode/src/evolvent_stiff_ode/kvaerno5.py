@@ -19,14 +19,29 @@ A = (
         0.06962479448202728949,
     ),
 )
+DENSE = (
+    (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+    (
+        *(-2.1190798705441654, 0.0, 0.5421624321163748, -2.243222914295309, 3.5091476086998186, 0.9095890454994703),
+        -0.5985963014761883,
+    ),
+    (
+        *(1.7845497881939423, 0.0, -1.3042012160942849, 4.3217007594577765, -4.498563021438981, -1.5406789130708316),
+        1.2371926029523765,
+    ),
+    (
+        *(-0.528872405873374, 0.0, 0.7070696960125261, -2.119664112445678, 1.6193484617293263, 0.7007146620533885),
+        -0.3785963014761882,
+    ),
+)
 
 
 @dataclass(frozen=True)
 class Kvaerno5(Sdirk):
     """Kvaerno5: for stiff systems at stringent tolerances.
 
-    Order 5(4), six implicit stages, L-stable and stiffly accurate; the embedded method is A-stable. Third-order dense
-    output. One stage lies beyond the step's end. Takes mass matrices, singular ones too.
+    Order 5(4), six implicit stages, L-stable and stiffly accurate; the embedded method is A-stable. Fourth-order
+    dense output of our own. One stage lies beyond the step's end. Takes mass matrices, singular ones too.
 
     References
     ----------
@@ -48,4 +63,6 @@ class Kvaerno5(Sdirk):
         c=(0.0, 0.52, 1.2303332099679080963, 0.8957659843500759029, 0.4363936098586475853, 1.0, 1.0),
         a=A,
         error=difference(A, 0.26),
+        dense=DENSE,
+        dense_order=4,
     )
