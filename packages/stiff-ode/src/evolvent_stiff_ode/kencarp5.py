@@ -53,16 +53,16 @@ EMBEDDED = (
 DENSE = (
     (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
     (
-        *(-1.948118497980055, 0.0, 0.0, -13.645783463386397, -1.577397482207569, 17.271464836913708),
-        *(-1.5253453767047154, -0.07482001663502673, 1.5),
+        *(-1.948118497980058, 0.0, 0.0, -13.645783463386401, -1.5773974822075425, 17.271464836913704),
+        *(-1.5253453767047214, -0.07482001663498286, 1.5),
     ),
     (
-        *(0.5140426489545157, 0.0, 0.0, 36.64633814183378, 2.5930679400852363, -42.82528050565365, 6.102191741510177),
-        *(0.9696400332700531, -4.000000000000126),
+        *(0.5140426489545217, 0.0, 0.0, 36.64633814183379, 2.5930679400851835, -42.825280505653645, 6.102191741510189),
+        *(0.9696400332699651, -4.0),
     ),
     (
-        *(0.33852726227414076, 0.0, 0.0, -20.66186187468214, -1.1561022139601427, 23.483227960783385),
-        *(-3.813971117780275, -0.6898200166350265, 2.5),
+        *(0.33852726227413776, 0.0, 0.0, -20.66186187468214, -1.1561022139601163, 23.48322796078338),
+        *(-3.8139711177802806, -0.6898200166349824, 2.5),
     ),
 )
 
@@ -72,8 +72,8 @@ class KenCarp5(Sdirk):
     """KenCarp5: the additive pair ARK5(4)8L[2]SA, for split problems at stringent tolerances.
 
     Order 5(4), seven implicit stages, L-stable and stiffly accurate; fourth-order dense output of our own, for the
-    published one is of order three. It takes the parts of an `evolvent.SplitODEProblem` implicitly and explicitly; other
-    problems, singular mass matrices included, it solves by its implicit method.
+    published one is of order three. It takes the parts of an `evolvent.SplitODEProblem` implicitly and explicitly;
+    other problems, singular mass matrices included, it solves by its implicit method.
 
     References
     ----------
