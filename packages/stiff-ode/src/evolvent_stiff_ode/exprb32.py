@@ -1,0 +1,38 @@
+"""Hochbruck, Ostermann and Schweitzer's exponential Rosenbrock method of order three."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ._exponential import ExponentialRosenbrock, ExponentialTableau
+
+
+@dataclass(frozen=True)
+class EXPRB32(ExponentialRosenbrock):
+    """EXPRB32: for systems whose stiffness is that of their linear part, small or large, at crude tolerances.
+
+    Order 3(2), two stages; third-order dense output. The linear part is solved exactly, and no linear system: functions
+    of the Jacobian are whole matrices for small systems, and sought in Krylov spaces by products with it for large
+    ones, `krylov_dimension` for each. Its orders hold for stiff problems too.
+
+    References
+    ----------
+    M. Hochbruck, A. Ostermann, J. Schweitzer, Exponential Rosenbrock-type methods, SIAM J. Numer. Anal. 47 (2009),
+    doi:10.1137/080717717.
+
+    Examples
+    --------
+    >>> import evolvent as ev
+    >>> stiff = ev.ODEProblem(lambda t, y, p: -1000.0 * (y - 1.0), y0=[0.0], t_span=(0.0, 1.0))
+    >>> round(float(ev.solve(stiff, "EXPRB32").y[-1, 0]), 6)
+    1.0
+    """
+
+    tableau = ExponentialTableau(
+        order=3,
+        error_order=2,
+        c=(1.0,),
+        a=((),),
+        b=(((3, 2.0),),),
+        error=(((3, 2.0),),),
+    )
