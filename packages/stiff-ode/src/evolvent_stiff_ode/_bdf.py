@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 from evolvent import Status
 from evolvent_stepping import Step, Work
 
+from ._divided import Prediction, Terms
 from ._implicit import Implicit
 from ._newton import Linearisation, fresh, linearised, newton
 from .linear.mass import mass_times
@@ -30,26 +31,6 @@ SAFETY = 0.8  # of the ratios of step sizes
 MOST = 10.0  # a step grows by no more
 MARGIN = 2.0  # the order falls after an error that was too large where that allows so much larger steps
 PATIENCE = 4  # failures in a row after which the past is forgotten
-
-
-class Prediction(NamedTuple):
-    """What a formula makes of its memory before a step.
-
-    The corrector seeks z in ``y' = slope + leading * z`` at ``y = value + z``.
-    """
-
-    value: Any
-    slope: Any
-    leading: Any
-    memory: Any
-
-
-class Terms(NamedTuple):
-    """The local errors at the orders one below, here and one above: arrays like y."""
-
-    below: Any
-    here: Any
-    above: Any
 
 
 class History(NamedTuple):

@@ -3,47 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
-from operator import mul
-from typing import Any, NamedTuple
 
-from ._bdf import Multistep, Prediction, Terms
-from ._differences import HIGHEST, ROWS, advanced, at, upto
-
-LEADING = tuple(accumulate(1.0 / j for j in range(1, HIGHEST + 1)))
-
-
-class Divided(NamedTuple):
-    """Modified divided differences of the solution at the times stepped to, and how long ago those are.
-
-    The j-th is ``a_1 ... a_j [y_n, ..., y_(n-j)]`` with the ages ``a_i = t_n - t_(n-i)``; at the start the derivative,
-    with ages of zero.
-    """
-
-    values: tuple[Any, ...]
-    ages: tuple[Any, ...]
-
-
-class Polynomial(NamedTuple):
-    """The polynomial through the present and the last states, by their differences."""
-
-    t: Any
-    dt: Any
-    y1: Any
-    differences: tuple[Any, ...]
-    ages: tuple[Any, ...]
-    order: Any
+from . import _divided as divided
+from ._bdf import Multistep
 
 
 @dataclass(frozen=True)
 class FBDF(Multistep):
     """Backward differentiation formulas, orders 1 to 5, with a fixed leading coefficient: DASSL's, for stiff systems.
 
-    The formula of equal steps, applied to the polynomial through the last states at the times that they are of. The
-    errors of `QNDF` are smaller, but up to order 4 it is stable in a narrower sector. One Newton iteration or two a step, with a Jacobian and factors
-    that serve for many steps. A-stable up to order 2, A(alpha)-stable above: alpha is 86, 73 and 52 degrees at orders 3
-    to 5. The dense output is the polynomial through the last states, of the order of the step. The state may have
-    algebraic components (a singular mass matrix).
+    The formula of equal steps, applied to the polynomial through the last states at the times that they are of. One
+    Newton iteration or two a step, with a Jacobian and factors that serve for many steps. The errors of `QNDF` are
+    smaller, but up to order 4 it is stable in a narrower sector: this is A-stable up to order 2, A(alpha)-stable above,
+    with alpha of 86, 73 and 52 degrees at orders 3 to 5. The dense output is the polynomial through the last states, of
+    the order of the step. The state may have algebraic components (a singular mass matrix).
 
     References
     ----------
@@ -61,56 +34,20 @@ class FBDF(Multistep):
 
     def begun(self, system, t, y, slope):
         """The derivative, and no older times."""
-        none = system.backend.zeros_like(slope)
-        return Divided((slope, *[none] * (ROWS - 1)), (system.backend.real(0.0),) * HIGHEST)
+        return divided.begun(system, slope)
 
     def at_rest(self, system, t, y):
         """A step of no length."""
-        b = system.backend
-        return Polynomial(t, 0.0 * t, y, (b.zeros_like(y),) * HIGHEST, (b.real(1.0),) * HIGHEST, b.integer(1))
+        return divided.at_rest(system, t, y)
 
-    def predicted(self, system, t, y, dt, order, memory) -> Prediction:
+    def predicted(self, system, t, y, dt, order, memory):
         """Go on with the polynomial through the last states."""
-        b, c = system.backend, system.backend.control
-        first = memory.ages[0]
-        scales = [c.where(first == 0.0, dt, dt / c.where(first == 0.0, 1.0, first))]
-        for age, older in pairwise(memory.ages):
-            # Older ones than there are have no use, and must not divide.
-            scales.append(scales[-1] * (dt + age) / c.where(older == 0.0, dt, older))
-        values = [system.combine(None, s, (1.0,), (x,)) for s, x in zip(scales, memory.values, strict=False)]
-        values += memory.values[HIGHEST:]
-        inside = upto(c, order)
-        apart = (dt, *(dt + age for age in memory.ages))
-        rates = [*map(mul, inside, accumulate(1.0 / each for each in apart))]
-        value = system.combine(y, 1.0, inside, values)
-        leading = b.pick(b.table(LEADING), order - 1) / dt
-        return Prediction(value, system.combine(None, 1.0, rates, values), leading, Divided(tuple(values), apart))
+        return divided.predicted(system, y, dt, order, memory)
 
     def remembered(self, system, t, y, dt, order, memory, z):
         """Update the differences."""
-        c = system.backend.control
-        apart = memory.ages
-        values, last, beyond = advanced(system, order, z, memory.values)
-        lengths = [dt / each for each in apart]
-        # The error of the formula on these steps is the first constant's, or at least that of the polynomial.
-        lost = [new + total - j for new, total, j in zip(lengths[1:], accumulate(lengths), LEADING, strict=False)]
-        constants = [c.maximum(c.abs(gap), c.abs(new)) for gap, new in zip(lost, lengths[1:], strict=True)]
-        lower = accumulate((float(j) * each for j, each in enumerate(lengths[1:], 1)), mul, initial=1.0)
-        here = at(c, order, HIGHEST)
-        terms = Terms(
-            system.combine(None, sum(map(mul, here, lower)), (1.0,), (last,)),
-            system.combine(None, sum(map(mul, here, constants)), (1.0,), (z,)),
-            system.combine(None, 1.0 / (order + 2.0), (1.0,), (beyond,)),
-        )
-        y1 = system.combine(y, 1.0, (1.0,), (values[0],))
-        return Divided(values, apart[:HIGHEST]), terms, Polynomial(t, dt, y1, values[:HIGHEST], apart[:HIGHEST], order)
+        return divided.remembered(system, t, y, dt, order, memory, z)
 
     def interpolate(self, system, dense, theta):
         """Evaluate the polynomial."""
-        ahead = (theta - 1.0) * dense.dt
-        weights, product, behind = [], 1.0, 0.0
-        for inside, age in zip(upto(system.backend.control, dense.order), dense.ages, strict=True):
-            product = product * (ahead + behind) / age
-            weights.append(inside * product)
-            behind = age
-        return system.combine(dense.y1, 1.0, weights, dense.differences)
+        return divided.interpolated(system, dense, theta)

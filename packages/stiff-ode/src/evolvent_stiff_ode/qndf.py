@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from ._bdf import Multistep, Prediction, Terms
+from ._bdf import Multistep
 from ._differences import HIGHEST, ROWS, advanced, newton_weights, respaced, upto
+from ._divided import Prediction, Terms
 
 KAPPA = (-0.1850, -1.0 / 9.0, -0.0823, -0.0415, 0.0)
 GAMMA = tuple(accumulate(1.0 / j for j in range(1, HIGHEST + 1)))
