@@ -180,8 +180,8 @@ def moment_weights(nodes: Row, moments: Sequence[float], terms: int = 0) -> Row:
     return tuple(float(w) if abs(w) > 1e-14 else 0.0 for w in weights)
 
 
-def difference(a: tuple[Row, ...], gamma: float, embedded: Row | None = None) -> Row:
-    """The last stage's row less the embedded weights; those are by default the row of the stage before."""
+def difference(a: tuple[Row, ...], gamma: float, embedded: Row | None = None, factor: float = 1.0) -> Row:
+    """The last stage's row less the embedded weights, by a factor; those are by default the row of the stage before."""
     embedded = (*a[-2], gamma) if embedded is None else embedded
-    last = (*a[-1], gamma)
-    return tuple(b - b_hat for b, b_hat in zip(last, (*embedded, *[0.0] * (len(last) - len(embedded))), strict=True))
+    padded = (*embedded, *[0.0] * (len(a) - len(embedded)))
+    return tuple(factor * (b - b_hat) for b, b_hat in zip((*a[-1], gamma), padded, strict=True))

@@ -48,15 +48,17 @@ EMBEDDED = (
     *(0.0, 0.0, 4469248916618 / 8635866897933, -621260224600 / 4094290005349, 696572312987 / 2942599194819),
     *(1532940081127 / 5565293938103, 0.12205),
 )
+CAUTION = 4.0  # the embedded formula is so good that its difference is small beside the leading error
 
 
 @dataclass(frozen=True)
 class KenCarp47(Sdirk):
     """KenCarp47: the additive pair ARK4(3)7L[2]SA1, the later `KenCarp4`, for split problems at middling tolerances.
 
-    Order 4(3), six implicit stages, L-stable and stiffly accurate; third-order dense output. It takes the parts of an
-    `evolvent.SplitODEProblem` implicitly and explicitly; other problems, singular mass matrices included, it
-    solves by its implicit method.
+    Order 4(3), six implicit stages, L-stable and stiffly accurate; third-order dense output. The estimated error is
+    four times the published difference, which is small beside the error. It takes the parts of a split problem
+    (`evolvent.SplitODEProblem`) implicitly and explicitly; other problems, singular mass matrices included, it solves by
+    its implicit method.
 
     References
     ----------
@@ -79,5 +81,5 @@ class KenCarp47(Sdirk):
         c=(0.0, 0.247, 4276536705230 / 10142255878289, 0.335, 0.075, 0.7, 1.0),
         a=A,
         explicit=EXPLICIT,
-        error=difference(A, G, EMBEDDED),
+        error=difference(A, G, EMBEDDED, CAUTION),
     )
