@@ -57,8 +57,8 @@ class KenCarp47(Sdirk):
 
     Order 4(3), six implicit stages, L-stable and stiffly accurate; third-order dense output. The estimated error is
     four times the published difference, which is small beside the error. It takes the parts of a split problem
-    (`evolvent.SplitODEProblem`) implicitly and explicitly; other problems, singular mass matrices included, it solves by
-    its implicit method.
+    (`evolvent.SplitODEProblem`) implicitly and explicitly; other problems, singular mass matrices included, it solves
+    by its implicit method.
 
     References
     ----------
