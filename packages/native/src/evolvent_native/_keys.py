@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-
 _numbers: dict[Any, int] = {}
 
 
@@ -48,6 +47,15 @@ def describe(value: Any) -> Any:
     if callable(value) and getattr(value, "__closure__", ()) is None:
         return ("function", value.__module__, value.__qualname__)
     raise Nameless(repr(value))
+
+
+def kinds_in(value: Any) -> list[type]:
+    """The classes that a value and the fields of dataclasses in it are made of."""
+    found = list(type(value).__mro__)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            found += kinds_in(getattr(value, field.name))
+    return found
 
 
 def _name(kind: type) -> str:

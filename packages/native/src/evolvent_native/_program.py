@@ -21,7 +21,7 @@ from ._codegen import generate
 from ._codegen.unit import ENTRY
 from ._graph import Graph, Node, record_in
 from ._kernels import lapack
-from ._keys import Nameless, describe, number_of
+from ._keys import Nameless, describe, kinds_in, number_of
 from ._repeated import Repeated
 from ._staging import Buffer, Rows, flatten, node_of, unflatten
 
@@ -109,7 +109,6 @@ class Program(Layout):
         self.loaded = load_object(code, ENTRY)
         self.call = self.loaded.function
         self._many: Any = None
-        self.workspaces: list[np.ndarray] = []
 
     format_of = staticmethod(_format)
 
@@ -117,19 +116,16 @@ class Program(Layout):
         coming = self.packed(leaves)
         going = bytearray(self.unpack.size)
         arrays = [_ready(leaves[i], dtype) for i, dtype in self.array_places]
-        block = np.empty(sum(self.sizes_out), np.uint8)
+        block = _aligned(sum(self.sizes_out))
         rows = [leaves[i] for i in self.row_places]
         rows += [np.empty(shape, dtype).view(Rows) for shape, dtype in self.new_rows]
-        try:
-            workspace = self.workspaces.pop()
-        except IndexError:
-            workspace = np.empty(self.workspace_size + 64, np.uint8)
+        workspace = _workspace(self.workspace_size)
         address = block.__array_interface__["data"][0]
         results, at = [], 0
         table = [
             _bytes_address(coming),
             _buffer_address(going),
-            -(-workspace.__array_interface__["data"][0] // 64) * 64,
+            workspace.__array_interface__["data"][0],
             *[x.__array_interface__["data"][0] for x in arrays],
         ]
         for (_, dtype, shape), size in zip(self.arrays_out, self.sizes_out, strict=True):
@@ -141,7 +137,7 @@ class Program(Layout):
         table += [x.__array_interface__["data"][0] for x in self.literals]
         packed = struct.pack(f"={len(table)}Q", *table)
         self.call(_bytes_address(packed))
-        self.workspaces.append(workspace)
+        _workspaces.append(workspace)
         return unflatten(self.structure, self._leaves(self.unpack.unpack(going), results, rows))
 
     def packed(self, leaves: list[Any]) -> bytes:
@@ -179,6 +175,28 @@ class Program(Layout):
             else:
                 leaves.append(next(right) if kind[0] == "array" else rows[kind[1]])
         return leaves
+
+
+def _aligned(size: int) -> np.ndarray:
+    """Memory that starts at a line of the cache."""
+    block = np.empty(size + 64, np.uint8)
+    shift = -block.__array_interface__["data"][0] % 64
+    return block[shift : shift + size]
+
+
+_workspaces: list[np.ndarray] = []  # of all programs: one for each thread that has called one at the same time
+
+
+def _workspace(size: int) -> np.ndarray:
+    """Memory to compute in, which no other call is using."""
+    try:
+        found = _workspaces.pop()
+    except IndexError:
+        return _aligned(size)
+    if found.nbytes >= size:
+        return found
+    del found  # or both would be there at the same time
+    return _aligned(size)
 
 
 def _ready(x: Any, dtype: np.dtype) -> np.ndarray:
@@ -298,9 +316,9 @@ def _operands_text(structure: Any, kinds: tuple[Any, ...]) -> str:
 
 
 def libraries(entry: Any) -> bytes:
-    """What names the versions of the packages whose code is part of a program: the driver's and the stepper's."""
+    """What names the versions of the packages whose code is part of a program: the driver's, the stepper's, its parts'."""
     plan = getattr(entry, "plan", None)
-    kinds = [type(entry), *(type(plan.stepper).__mro__ if plan is not None else ())]
+    kinds = [type(entry), *(kinds_in(plan.stepper) if plan is not None else ())]
     packages = {kind.__module__.split(".")[0] for kind in kinds} - {"builtins", "__main__", "abc", "typing"}
     return _cache.fingerprint(*sorted(packages | {"evolvent", "evolvent_native"}))
 
