@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_array
 
 from evolvent import Status
 
@@ -28,6 +27,8 @@ def explain_failure(method: Any, run: Any, state: Any) -> str:
     constraints = getattr(method, "constraints", None)
     if int(m.status) == Status.INCONSISTENT_START and constraints is not None:
         if entries is None or entries.ndim != 2:
+            from scipy.sparse import coo_array
+
             pattern = method.solver.jacobian_pattern
             entries = coo_array((entries, (pattern.rows, pattern.columns)), shape=pattern.shape).toarray()
         return constraints.describe(entries, slope)
