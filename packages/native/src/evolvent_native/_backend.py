@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from math import prod
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,10 @@ from ._program import Programs
 from ._staging import NAMESPACE, UNSTEADY, Rows, stage_function, unsteady
 
 FIRST_LOOK = 1_000_000  # entries that steps compute before the host first looks at the clock and the keyboard
+RIGHT_SIDES = frozenset({"f", "f_implicit", "f_explicit", "acceleration", "residual"})
+KEPT = 512  # derived functions
+_derived_parts: OrderedDict[Any, Any] = OrderedDict()
+_lock = Lock()
 ROWS_MEMORY = 1 << 22  # bytes of a record that grows before it is emptied
 
 
@@ -257,8 +263,37 @@ class NativeBackend(NumpyBackend):
         return NumpyBackend().in_lanes(lanes)
 
     def program(self, entry, functions, examples):
-        staged = {name: self._staged(name, function, examples[name]) for name, function in functions.items()}
-        return Programs(self, entry, staged)
+        keys = {name: getattr(function, "part_key", None) for name, function in functions.items()}
+        staged = {
+            name: self._staged(name, function, examples[name])
+            for name, function in functions.items()
+            if keys[name] is None
+        }
+        for name, key in keys.items():
+            if key is not None:
+                staged[name] = self._derived(name, functions[name], examples[name], key, staged)
+        return Programs(self, entry, {name: staged[name] for name in functions})
+
+    def _derived(self, name, function, examples, key, staged):
+        """Stage what is made of the problem's right side alone, where that was not done before."""
+        of = [x for other, x in staged.items() if other in RIGHT_SIDES]
+        if any(x.data or _pointers.is_called(x.graph) for x in of):
+            # Equal keys say nothing of the numbers in arrays.
+            return self._staged(name, function, examples)
+        leaves, structure = optree.tree_flatten(examples, namespace=NAMESPACE)
+        kinds = tuple((np.shape(x), str(getattr(x, "dtype", type(x)))) for x in leaves)
+        place = (type(self), name, key, tuple(x.key for x in of), str(structure), kinds)
+        with _lock:
+            found = _derived_parts.get(place)
+            if found is not None:
+                _derived_parts.move_to_end(place)
+                return found
+        found = self._staged(name, function, examples)
+        with _lock:
+            _derived_parts[place] = found
+            if len(_derived_parts) > KEPT:
+                _derived_parts.popitem(last=False)
+        return found
 
     def _staged(self, name, function, examples):
         try:

@@ -316,7 +316,7 @@ def _operands_text(structure: Any, kinds: tuple[Any, ...]) -> str:
 
 
 def libraries(entry: Any) -> bytes:
-    """What names the versions of the packages whose code is part of a program: the driver's, the stepper's, its parts'."""
+    """What names the versions of the packages whose code is part of a program: driver's, stepper's, and its parts'."""
     plan = getattr(entry, "plan", None)
     kinds = [type(entry), *(kinds_in(plan.stepper) if plan is not None else ())]
     packages = {kind.__module__.split(".")[0] for kind in kinds} - {"builtins", "__main__", "abc", "typing"}

@@ -126,14 +126,12 @@ class Run:
         if stepper.velocity_free and not (backend.traced or backend.lanes):
             self.model.require_velocity_free(stepper)
         self.parts = stepper.parts(self.model)
-        if single is not None:
-            for name, part in stepper.parts(single).items():
-                self.parts[name].function.single = part.function
-                self.parts[name].function.single_params = single.params0
-        self.functions |= {name: marked(part.function, name) for name, part in self.parts.items()}
+        for name, part in self.parts.items():
+            self.functions[name] = marked(part.function, name)
+            self.functions[name].part_key = part.key
         if single is not None:
             # The same for one trajectory, where a function can't be called with all of them.
-            for name, part in own.prepared(single).parts(single).items():
+            for name, part in stepper.parts(single).items():
                 self.functions[name].single = part.function
                 self.functions[name].single_params = single.params0
         if options.check_jacobian and not backend.traced:

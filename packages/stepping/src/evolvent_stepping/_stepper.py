@@ -25,11 +25,14 @@ class Work(NamedTuple):
 class Part(NamedTuple):
     """A function that a stepper adds to a problem's: compiled by itself, and called by name.
 
-    `examples` are arguments like those that it will get; ``(t, y, params)`` when None.
+    `examples` are arguments like those that it will get; ``(t, y, params)`` when None. A function that is made of the
+    problem's right side alone has a `key`: for equal keys and right sides it computes the same, and need not be staged
+    again.
     """
 
     function: Any
     examples: Any = None
+    key: Any = None
 
 
 class Entry(NamedTuple):

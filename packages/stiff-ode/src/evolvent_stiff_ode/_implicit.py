@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from evolvent_stepping import Entry, Part, Stepper
 
-from ._consistent import consistent
+from ._consistent import consistent, differential_slope
 from ._constraints import Constraints, constraints_of
 from ._diagnosis import explain_failure
 from ._newton import Linearisation
@@ -31,6 +31,7 @@ class Implicit(Stepper):
     implicit: ClassVar[bool] = True
     adaptive = True
     wants_time_derivative: ClassVar[bool] = False
+    solves_once: ClassVar[bool] = False  # whether no iteration mends what a linear solver leaves
 
     def prepared(self, model):
         """Settle the linear solver for the problem, and which equations of it are algebraic."""
@@ -46,7 +47,7 @@ class Implicit(Stepper):
     def parts(self, model):
         parts = self.solver.parts(model)
         if self.wants_time_derivative:
-            parts["time_derivative"] = Part(lambda t, y, params: _time_derivative(model, t, y, params))
+            parts["time_derivative"] = Part(lambda t, y, params: _time_derivative(model, t, y, params), key="time derivative")
         return parts
 
     def enter(self, system, t, y):
@@ -58,7 +59,9 @@ class Implicit(Stepper):
 
     def slope(self, system, t, y):
         """Solve ``M y' = f`` for the differential components."""
-        return system.f(t, y) if system.mass is None else differential_slope(system, self.solver, self.constraints, t, y)
+        if system.mass is None:
+            return system.f(t, y)
+        return differential_slope(system, self.solver, self.constraints, t, y)
 
     def measured_step(self, system, t, y, dt, cache) -> tuple[Any, Any]:
         """Take a step, and give the Jacobian that it was taken with."""

@@ -75,7 +75,8 @@ class SparseLU(LinearSolver):
     def parts(self, model):
         """List the Jacobian's entries and, where they are written out, the factorisation and the substitution."""
         pattern = self.jacobian_pattern
-        parts = {"jacobian": Part(lambda t, y, params: sparse_jacobian(model, pattern, t, y, params))}
+        key = None if getattr(model.problem, "jacobian", None) is not None else ("jacobian", pattern)
+        parts = {"jacobian": Part(lambda t, y, params: sparse_jacobian(model, pattern, t, y, params), key=key)}
         if self.straight:
             b, y = model.backend, model.y0
             vector = b.zeros_like(flat(b, y))
@@ -86,9 +87,12 @@ class SparseLU(LinearSolver):
             parts["factor"] = Part(
                 lambda jacobian, shift, *mass: self._written_out(b, jacobian, shift, None, mass),
                 (jacobian, b.real(1.0), *mass),
+                ("factor", self),
             )
             parts["substitute"] = Part(
-                lambda factors, rhs: straight_solve(b, self.symbolic, factors, rhs), (factors, vector)
+                lambda factors, rhs: straight_solve(b, self.symbolic, factors, rhs),
+                (factors, vector),
+                ("substitute", self.symbolic),
             )
         return parts
 
@@ -97,7 +101,7 @@ class SparseLU(LinearSolver):
         b = system.backend
         mass = () if system.mass is None else (system.mass,)
         if not self.straight:
-            return b.sparse_lu(self.symbolic, self._entries(b, jacobian, shift, imaginary, mass))
+            return b.sparse_lu(self.symbolic, self.entries(b, jacobian, shift, imaginary, mass))
         if imaginary is None:
             return system.functions["factor"](jacobian, shift, *mass)
         return self._written_out(b, jacobian, shift, imaginary, mass)
@@ -130,17 +134,17 @@ class SparseLU(LinearSolver):
             total = term if total is None else total + term
         return b.zeros_like(x) if total is None else unflat(b, total, x)
 
-    def _entries(self, b, jacobian, shift, imaginary, mass) -> Any:
+    def entries(self, b, jacobian, shift, imaginary, mass) -> Any:
         """The entries of ``shift * M - J`` in the pattern of both."""
         xp, whole = b.xp, self.symbolic.pattern
         by = scalar(b, shift, imaginary, jacobian)
         if mass:
-            entries = _taken(b, self._mass_entries(b, mass[0]), places_in(whole, self.mass_pattern))
+            entries = taken(b, self._mass_entries(b, mass[0]), places_in(whole, self.mass_pattern))
         else:
             on = (whole.rows == whole.columns).astype(np.float64)
             entries = xp.asarray(on, dtype=b.real_dtype(jacobian.dtype), device=b.device)
         entries = entries[:, None] if b.lanes else entries
-        return by * entries - _taken(b, jacobian, places_in(whole, self.jacobian_pattern))
+        return by * entries - taken(b, jacobian, places_in(whole, self.jacobian_pattern))
 
     def _mass_entries(self, b, mass) -> Any:
         """The entries of the mass matrix in its pattern."""
@@ -170,7 +174,7 @@ class SparseLU(LinearSolver):
         return straight_lu(b, self.symbolic, b.xp.stack(entries))
 
 
-def _taken(b, values, places: np.ndarray) -> Any:
+def taken(b, values, places: np.ndarray) -> Any:
     """The values at places, zero where a place lies behind them."""
     count, xp = values.shape[0], b.xp
     if len(places) == count and bool(np.all(places == np.arange(count))):
@@ -197,6 +201,8 @@ def _typical(model, pattern: Pattern, mass: Pattern) -> tuple[float, ...] | None
     """Entries of a matrix at the start, where pivots must be chosen off the diagonal."""
     n = size_of(model)
     whole = pattern.union(mass)
+    if "residual" in model.right_sides:
+        return _typical_of_residual(model, pattern, whole)
     diagonal = int(np.count_nonzero(whole.rows == whole.columns))
     if mass.size == n == diagonal or model.backend.traced or model.backend.lanes:
         return None
@@ -209,6 +215,24 @@ def _typical(model, pattern: Pattern, mass: Pattern) -> tuple[float, ...] | None
     values = np.zeros(whole.size)
     values[whole.positions(pattern)] -= np.abs(np.asarray(model.backend.host(found)))
     values[whole.positions(mass)] += 1.0
+    return tuple(values.tolist()) if np.all(np.isfinite(values)) else None
+
+
+def _typical_of_residual(model, pattern: Pattern, whole: Pattern) -> tuple[float, ...] | None:
+    """The same for an implicit problem: its equations may come in any order."""
+    from .pencil import derivatives
+
+    if model.backend.traced or model.backend.lanes:
+        return None
+    t, y, b = model.backend.real(model.problem.t_span[0]), model.y0, model.backend
+    try:
+        pair = derivatives(model, pattern, t, y, b.zeros_like(y), model.params0)
+    except Exception:
+        return None
+    by_state, by_slope = (np.abs(np.asarray(b.host(x))) for x in pair)
+    values = np.zeros(whole.size)
+    # Steps are short beside the span, and what changes weighs the more.
+    values[whole.positions(pattern)] = by_state + 1e3 / abs(float(np.subtract(*model.problem.t_span))) * by_slope
     return tuple(values.tolist()) if np.all(np.isfinite(values)) else None
 
 
