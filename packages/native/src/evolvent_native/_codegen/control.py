@@ -11,7 +11,7 @@ from .._graph import Block, Node
 from . import loops
 from .lanes import Lanes, vector_type
 from .loops import write_any, write_for_good
-from .slots import Slots
+from .slots import Slots, seen_through
 
 
 def emit(e: Any, node: Node) -> None:
@@ -246,24 +246,27 @@ def _cond(e: Any, node: Node) -> None:
     results = {i: x for i, x in results_of(node).items() if x in e.live.live}
     yes, no = node.regions
     same = {i for i in results if yes.outputs[i] is no.outputs[i]}
-    rooms = {i: e.room(x) for i, x in results.items() if i not in same and not is_small(x)}
+    large = {i: x for i, x in results.items() if i not in same and not is_small(x)}
     small = [i for i, x in results.items() if i not in same and is_small(x)]
     for i in same:
         # Both ways give what was there before.
         x = yes.outputs[i]
         (e.scalars if is_small(x) else e.memory)(x)
     condition = e.scalar(node.inputs[0])
+    there = {i: _there(e, x, yes.outputs[i], no.outputs[i]) for i, x in large.items()}
+    rooms = {i: e.room(x) for i, x in large.items() if None in there[i]}
     labels = [f.new_label("yes"), f.new_label("no")]
     done = f.new_label("join")
     f.branch_if(condition, *labels)
     ways = []
-    for label, region in zip(labels, (yes, no), strict=True):
+    for way, (label, region) in enumerate(zip(labels, (yes, no), strict=True)):
         f.begin(label)
         with e.scope():
             e.effects(region)
             values = {i: e.way(region.outputs[i]) for i in small}
             for i, room in rooms.items():
-                write_any(e, region.outputs[i], room)
+                if there[i][way] is None:
+                    write_any(e, region.outputs[i], room)
         ways.append((f.label, values))
         f.branch(done)
     f.begin(done)
@@ -272,14 +275,28 @@ def _cond(e: Any, node: Node) -> None:
         for label, values in ways:
             phi.come(label, values[i])
         e.set_scalars(results[i], phi.close())
-    for i, room in rooms.items():
-        e.set_memory(results[i], room)
+    for i, x in large.items():
+        pointers = [rooms[i] if known is None else known for known in there[i]]
+        if pointers[0] != pointers[1]:
+            comes = ", ".join(f"[ {pointer}, %{label} ]" for pointer, (label, _) in zip(pointers, ways, strict=True))
+            name = f.emit(f"phi ptr {comes}")
+            e.either[name] = (pointers[0], pointers[1])
+            pointers[0] = name
+        e.set_memory(x, pointers[0])
     for i in same:
         x = yes.outputs[i]
         if is_small(x):
             e.set_scalars(results[i], e.scalars(x))
         else:
             e.set_memory(results[i], e.memory(x))
+
+
+def _there(e: Any, result: Node, yes: Node, no: Node) -> tuple[str | None, str | None]:
+    """Where a large result lies on each way, if it lies somewhere before the ways part: it need not be copied then."""
+    if e.find(("room", result)) is not None and not e.find(("either", result)):
+        return None, None  # whoever wants it in one place
+    found = [e.find(("memory", seen_through(x))) for x in (yes, no)]
+    return found[0], found[1]
 
 
 # ---------------------------------------------------------------- calls

@@ -48,7 +48,9 @@ class Emitter:
         self.memory_plan = Workspace(self)
         self.pieces: dict[str, Piece] = {}
         self.known: list[dict[Any, Any]] = [{}]
+        self.targets: dict[Node, str] = {}  # where results go to in the end, for loops to have them there
         self.parts: dict[str, str] = {}
+        self.either: dict[str, tuple[str, str]] = {}  # addresses that are one of two, as the program went
         self.outside: dict[tuple[Block, ...], list[Node]] = {}
 
     # ------------------------------------------------------------ what has been computed
@@ -77,9 +79,17 @@ class Emitter:
 
     def set_memory(self, node: Node, pointer: str) -> None:
         self.keep(("memory", node), pointer)
-        piece = self.pieces.get(self.whole(pointer))
-        if piece is not None and node not in piece.nodes:
-            piece.nodes.append(node)
+        for piece in self.pieces_at(pointer):
+            if node not in piece.nodes:
+                piece.nodes.append(node)
+
+    def pieces_at(self, pointer: str) -> list[Piece]:
+        """The blocks of the workspace that an address may lie in."""
+        pointer = self.whole(pointer)
+        if pointer in self.either:
+            return [piece for way in self.either[pointer] for piece in self.pieces_at(way)]
+        piece = self.pieces.get(pointer)
+        return [] if piece is None else [piece]
 
     # ------------------------------------------------------------ small arrays
     def is_wide(self, node: Node) -> bool:

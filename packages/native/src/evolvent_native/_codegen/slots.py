@@ -2,7 +2,8 @@
 
 A value that is carried from turn to turn lives in a slot. What a turn computes for the next one is written to a slot
 that no carried value lives in, so that nothing is read after it was written over and nothing is copied. Where the new
-value is a choice between arrays, by a truth value of the whole array, the choice is between their slots.
+value is a choice between arrays, by a truth value of the whole array, the choice is between their slots. So it is where
+a branch gives back a carried array as it is, and a new one on its other way.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from .._graph import Node
 
-DECISIONS = 3  # truth values that slots may depend on: each doubles the ways that slots can be exchanged
+DECISIONS = 4  # truth values that slots may depend on: each doubles the ways that slots can be exchanged
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,10 @@ class Slots:
         self.which = changing(e, loop)
         self.decisions: list[Node] = []
         self.lent: dict[Node, dict[int, int]] = {}
-        self.choices = {i: self._choice(self.body.outputs[i]) for i in self.which}
+        self.either: set[Node] = set()  # new on one way of a branch, and a carried array on the other
+        # The longest first: there are only so many decisions.
+        by_length = sorted(self.which, key=lambda i: -_bytes(self.body.params[i]))
+        self.choices = {i: self._choice(self.body.outputs[i]) for i in by_length}
         self.copies = self._same_twice()
         self.new: list[Node] = sorted({x for i in self.which for x in _new(self.choices[i])}, key=lambda x: x.number)
         self.inner = {x: Slots(e, x) for x in self.lent}
@@ -69,14 +73,24 @@ class Slots:
             return
         nodes: list[Node] = []
         for key, size in self.sizes.items():
+            target = self._target(key)
+            if target is not None:
+                self.first[key] = target
+                continue
             self.first[key], piece = self.e.take(size)
             # Which result is where, nobody knows while code is written: they go together.
             piece.nodes = nodes
             self._pieces.append(piece)
 
+    def _target(self, key: Any) -> str | None:
+        """The memory that an array goes to behind the loop, if nothing else is there: it may be here all the time."""
+        from .control import results_of
+
+        return self.e.targets.pop(results_of(self.loop).get(key), None) if isinstance(key, int) else None
+
     def _choice(self, node: Node) -> Any:
         """What a carried array becomes: another carried one, by its place, a new node, or (decision, yes, no)."""
-        node = _seen_through(node)
+        node = seen_through(node)
         i = self._carried(node)
         if i is not None:
             return i
@@ -90,14 +104,30 @@ class Slots:
                 if _old(yes) or _old(no):
                     return pred, yes, no
                 self.decisions[:] = before
+        if node.op == "result" and node.inputs[0].op == "cond" and node.block is self.body:
+            return self._branched(node)
         if node.op == "result" and node.inputs[0].op == "while" and node.block is self.body:
             (inner,), (k,) = node.inputs, node.attrs
-            i = self._carried(_seen_through(inner.inputs[k]))
+            i = self._carried(seen_through(inner.inputs[k]))
             # A result is read by many, but there is only one place in the carry that it goes to as it is.
             if i is not None and k in changing(self.e, inner) and self.e.live.readers(self.body.params[i]) == [inner]:
                 self.lent.setdefault(inner, {})[k] = i
                 return i
         return node
+
+    def _branched(self, node: Node) -> Any:
+        """The same for a branch's result, which on one way may be a carried array as it is."""
+        (cond,), (k,) = node.inputs, node.attrs
+        pred = cond.inputs[0]
+        ways = [self._carried(seen_through(region.outputs[k])) for region in cond.regions]
+        if ways == [None, None] or (pred not in self.decisions and len(self.decisions) >= DECISIONS):
+            return node
+        if pred not in self.decisions:
+            self.decisions.append(pred)
+        if None in ways:
+            self.either.add(node)
+        yes, no = (node if i is None else i for i in ways)
+        return pred, yes, no
 
     def _same_twice(self) -> list[int]:
         """Find carried arrays that may become what another one becomes; they get slots for copies."""
@@ -130,6 +160,7 @@ class Slots:
         self.level = len(self.e.known)
         for node in self.new:
             self.e.keep(("room", node), self.pointers[node])
+            self.e.keep(("either", node), node in self.either)
         for inner in self.inner:
             self.e.keep(("lender", inner), self)
 
@@ -154,7 +185,9 @@ class Slots:
                 if e.memory(results[k]) != self.now[i]:
                     write_any(e, results[k], self.now[i])
         for node in self.new:
-            if e.find(("memory", node)) != self.pointers[node]:
+            if node in self.either:
+                e.memory(node)
+            elif e.find(("memory", node)) != self.pointers[node]:
                 write_any(e, node, self.pointers[node])
                 e.set_memory(node, self.pointers[node])
         for i in self.copies:
@@ -208,7 +241,7 @@ def changing(e: Any, loop: Node) -> list[int]:
     ]
 
 
-def _seen_through(node: Node) -> Node:
+def seen_through(node: Node) -> Node:
     """The node whose entries, in the same order, a node's are."""
     while True:
         if node.op == "reshape":

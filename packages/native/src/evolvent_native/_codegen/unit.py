@@ -130,13 +130,19 @@ def generate(graph: Graph, target: str = "host", data_arrays: int = 0) -> tuple[
     targets: list[tuple[Node, Any]] = []
     for node in arrays(outputs):
         targets.append((node, address(k)))
+        e.targets.setdefault(node, targets[-1][1])
         k += 1
     for node in graph.buffers:
         e.buffers[node] = address(k)
         k += 1
     e.effects(graph)
     for node, pointer in targets:
-        write_any(e, node, pointer)
+        if node in e.targets:
+            write_any(e, node, pointer)
+            continue
+        # A loop had it there, or in a slot that it exchanged that for.
+        with f.when(f.emit(f"icmp ne ptr {e.memory(node)}, {pointer}")):
+            write_any(e, node, pointer)
     for node, at in zip(scalars(outputs), slots(scalars(outputs)), strict=False):
         f.store(node.dtype, e.scalar(node), f.at("i8", going, at))
     f.returned("i64 0")
