@@ -173,6 +173,11 @@ class Model:
         """What the user's jacobian returns."""
         return self._call(self.problem.jacobian, t, y, params)
 
+    def given_jacobians(self, t, y, yp, params) -> Any:
+        """What the user's jacobian of an implicit problem returns."""
+        b, unpack = self.backend, self.packing.unpack
+        return b.called(self.problem.jacobian, b.time(t, y), unpack(b, y), unpack(b, yp), self.params(params))
+
     def _acceleration(self, t, q, v, params):
         b = self.backend
         return b.as_state(b.asked(self.right_sides["a"], v, b.time(t, q), q, v, self.params(params)), q, "a")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from evolvent import ODEProblem, SecondOrderODEProblem, SplitODEProblem, load_algorithm
+from evolvent import DAEProblem, ODEProblem, SecondOrderODEProblem, SplitODEProblem, load_algorithm
 from evolvent.trees import flatten
 
 from ._probe import Spectrum, spectrum_of
@@ -21,6 +21,8 @@ FORCED = 20.0  # what the span is in units of the fastest time, where an explici
 
 def choose(problem: Any, options: dict[str, Any], backend: Any) -> tuple[float, Any, str] | None:
     """Propose a method as (score, algorithm, reason); None where non-stiff methods do."""
+    if isinstance(problem, DAEProblem):
+        return 2.0, _method("DFBDF"), "a residual: backward differentiation formulas of variable order"
     if not isinstance(problem, ODEProblem | SecondOrderODEProblem | SplitODEProblem):
         return None
     rtol = _known(options.get("rtol"))

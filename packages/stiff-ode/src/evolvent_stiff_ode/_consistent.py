@@ -45,14 +45,11 @@ def consistent(system, solver, constraints, t, y) -> Found:
 
     With a large shift the matrix of a step, ``shift * M - J``, takes f to a change whose algebraic part is Newton's.
     """
-    b, c = system.backend, system.backend.control
+    b = system.backend
 
     def linearised(x):
         jacobian = b.stop_gradient(system.jacobian(t, x[0]))
-        bound = b.to_control(solver.bound(system, jacobian))
-        sharp = SHARPNESS[0 if constraints.simple else 1] / constraints.least
-        shift = sharp * c.where(c.logical_and(c.isfinite(bound), bound > 0.0), bound, 1e4)
-        return b.stop_gradient(solver.factor(system, jacobian, shift))
+        return b.stop_gradient(solver.factor(system, jacobian, sharp_shift(system, solver, jacobian, constraints)))
 
     def correction(factors, x):
         change = solver.solve(system, factors, system.f(t, x[0]))
@@ -66,6 +63,14 @@ def consistent(system, solver, constraints, t, y) -> Found:
     state = b.stop_gradient(found.x[0]) + moves - unflat(b, constraints.algebraic(b, flat(b, moves)), y)
     refined = state + correction(linearised((b.stop_gradient(state),)), (state,))[0]
     return found._replace(x=(b.select(found.status == 0, refined, y),))
+
+
+def sharp_shift(system, solver, jacobian, constraints) -> Any:
+    """A shift beside which a Jacobian hardly counts for what M acts on."""
+    b, c = system.backend, system.backend.control
+    bound = b.to_control(b.stop_gradient(solver.bound(system, jacobian)))
+    sharp = SHARPNESS[0 if constraints.simple else 1] / constraints.least
+    return sharp * c.where(c.logical_and(c.isfinite(bound), bound > 0.0), bound, 1e4)
 
 
 def differential_slope(system, solver, constraints, t, y) -> Any:

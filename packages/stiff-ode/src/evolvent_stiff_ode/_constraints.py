@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -119,8 +120,8 @@ class Constraints:
             directions = np.linalg.svd(inside)[2][-1]
             free = [self.directions[j][0] for j in np.flatnonzero(np.abs(directions) > 0.1)]
             said += (
-                f" Their derivatives by the algebraic unknowns are singular at that point, so that {_named(free)} "
-                "can't be found from them: another start may help, or the index is above 1."
+                f" The derivatives of the algebraic equations by their unknowns are singular at that point, so that "
+                f"{_named(free)} can't be found from them: another start may help, or the index is above 1."
             )
         return said.strip()
 
@@ -155,18 +156,22 @@ def of_matrix(given: Any) -> Constraints | None:
     matrix = csr_array(given)
     matrix.eliminate_zeros()
     n = matrix.shape[0]
-    count, labels = connected_components(block_array([[None, matrix], [matrix.T, None]]), directed=False)
+    links = abs(matrix)
+    count, labels = connected_components(block_array([[None, links], [links.T, None]]), directed=False)
     order = np.argsort(labels, kind="stable")
     edges = np.searchsorted(labels[order], np.arange(count + 1))
     directions: list[Any] = []
     equations: list[Any] = []
     least = np.inf
-    for first, last in zip(edges[:-1], edges[1:], strict=True):
+    for first, last in pairwise(edges):
         block = np.sort(order[first:last])
         rows, columns = block[block < n], block[block >= n] - n
         if max(len(rows), len(columns)) > LARGEST:
             return None
         entries = matrix[rows, :][:, columns].toarray() if len(rows) and len(columns) else None
+        if entries is not None and len(block) == 2:
+            least = min(least, float(np.abs(entries[0, 0])))
+            continue
         if entries is None:
             equations += [((int(i),), (1.0,)) for i in rows]
             directions += [((int(j),), (1.0,)) for j in columns]
@@ -179,6 +184,38 @@ def of_matrix(given: Any) -> Constraints | None:
     if not directions:
         return None
     return Constraints(n, tuple(directions), tuple(equations), least if np.isfinite(least) else 1.0)
+
+
+def of_residual(model, by_slope: Any) -> Constraints | None:
+    """The null spaces of a residual's derivative by y': those entries of y whose derivative it does not contain.
+
+    Parameters
+    ----------
+    by_slope : numpy.ndarray
+        That derivative at the start, as a full matrix.
+    """
+    given = model.problem.differential
+    found = of_matrix(by_slope)
+    if given is None:
+        return found
+    algebraic = np.flatnonzero(~model.like_state(given, bool))
+    if found is None or not algebraic.size:
+        count = 0 if found is None else len(found.directions)
+        if count != algebraic.size:
+            raise _miscounted(algebraic.size, count)
+        return None
+    if len(found.equations) != algebraic.size:
+        raise _miscounted(algebraic.size, len(found.equations))
+    units = tuple(((int(i),), (1.0,)) for i in algebraic)
+    return Constraints(found.size, units, found.equations, found.least)
+
+
+def _miscounted(algebraic: int, equations: int) -> InputError:
+    return InputError(
+        "differential",
+        f"leaves {algebraic} entries algebraic, and {equations} equations (or sums) have no derivative in them.",
+        "Leave differential out to have the entries found.",
+    )
 
 
 def _supports(vectors: tuple[Any, ...], n: int) -> Any:

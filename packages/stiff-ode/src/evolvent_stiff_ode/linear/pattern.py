@@ -23,8 +23,22 @@ def pattern_of(model) -> Pattern | None:
         return pattern
     if model.backend.traced:
         return None
+    if "residual" in model.right_sides:
+        found = residual_patterns(model)
+        return None if found is None else found[0].union(found[1])
     t = model.backend.real(model.problem.t_span[0])
     return model.backend.sparsity(lambda y, t, params: model.derivative(t, y, params), model.y0, t, model.params0)
+
+
+def residual_patterns(model) -> tuple[Pattern, Pattern] | None:
+    """Where an implicit problem's residual depends on y, and where on y'; None where nobody can tell."""
+    b, y, params = model.backend, model.y0, model.params0
+    if b.traced:
+        return None
+    t = b.real(model.problem.t_span[0])
+    by_state = b.sparsity(lambda y, yp, t, params: model.residual(t, y, yp, params), y, y, t, params)
+    by_slope = b.sparsity(lambda yp, y, t, params: model.residual(t, y, yp, params), y, y, t, params)
+    return None if by_state is None or by_slope is None else (by_state, by_slope)
 
 
 def mass_pattern_of(model) -> Pattern:
@@ -65,7 +79,12 @@ def sparse_jacobian(model, pattern: Pattern, t, y, params) -> Any:
     shape = tuple(given.shape) if hasattr(given, "shape") else (len(given),)
     if shape in ((pattern.size,), (pattern.size, *b.lanes)) and pattern.size != n:
         return b.as_array(given, y, (pattern.size, *b.lanes), "jacobian")
-    matrix = dense_jacobian(model, t, y, params)
-    entries = b.xp.reshape(matrix, (n * n, *b.lanes))
+    return entries_at(b, dense_jacobian(model, t, y, params), pattern)
+
+
+def entries_at(b, matrix, pattern: Pattern) -> Any:
+    """The entries of a full matrix at the places of a pattern."""
+    n = pattern.shape[1]
+    entries = b.xp.reshape(matrix, (pattern.shape[0] * n, *b.lanes))
     places = b.xp.asarray(pattern.rows.astype(np.int64) * n + pattern.columns, device=b.device)
     return b.xp.take(entries, places, axis=0)
