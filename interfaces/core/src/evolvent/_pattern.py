@@ -118,6 +118,24 @@ class Pattern:
         """The diagonal of a square matrix."""
         return cls._of_keys(np.arange(n, dtype=np.int64) * (n + 1), (n, n))
 
+    @classmethod
+    def banded(cls, n: int, lower: int, upper: int) -> Pattern:
+        """The diagonal of a square matrix, and so many below and above it.
+
+        Examples
+        --------
+        >>> from evolvent.sparse import Pattern
+        >>> Pattern.banded(5, lower=1, upper=2)
+        Pattern of 16 entries in (5, 5)
+        """
+        for what, given in (("n", n), ("lower", lower), ("upper", upper)):
+            if given < 0:
+                raise InputError(what, f"must not be negative, got {given!r}.")
+        rows = np.arange(n, dtype=np.int64)[:, None]
+        columns = rows + np.arange(-min(lower, n), min(upper, n) + 1)
+        inside = (columns >= 0) & (columns < n)
+        return cls._of_keys((rows * n + columns)[inside], (n, n))
+
     # ---------------------------------------------------------------- a value
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("a Pattern is immutable: make another one")

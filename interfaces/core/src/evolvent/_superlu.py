@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 THRESHOLD = 0.01  # of its column's largest entry: a smaller pivot is exchanged
+DROPPED, FILL = 1e-3, 5.0  # of an incomplete factorisation: what is too small to be kept, and how much is
 REMEMBERED = 1 << 28  # bytes of factors that `solved` keeps
 
 
@@ -20,14 +21,15 @@ class HostLU:
     ----------
     symbolic
         Gives `rows` and `columns`, the order of pivots, and `by_columns`, the permuted matrix's pattern: where columns
-        start, their rows, and the places of their entries among the values.
+        start, their rows, and the places of their entries among the values. One that is `incomplete` asks for factors
+        that are short rather than exact.
     values : numpy.ndarray, shape (entries,)
         Of the matrix, in the order of its pattern.
     """
 
     def __init__(self, symbolic: Any, values: np.ndarray):
         from scipy.sparse import csc_array
-        from scipy.sparse.linalg import splu
+        from scipy.sparse.linalg import spilu, splu
 
         self.symbolic, self.dtype = symbolic, values.dtype
         self._factors: Any = None
@@ -36,10 +38,12 @@ class HostLU:
         start, rows, places = symbolic.by_columns
         n = len(start) - 1
         matrix = csc_array((values[places], rows, start), shape=(n, n))
+        how = {"permc_spec": "NATURAL", "diag_pivot_thresh": THRESHOLD, "options": {"SymmetricMode": True}}
         try:
-            self._factors = splu(
-                matrix, permc_spec="NATURAL", diag_pivot_thresh=THRESHOLD, options={"SymmetricMode": True}
-            )
+            if getattr(symbolic, "incomplete", False):
+                self._factors = spilu(matrix, drop_tol=DROPPED, fill_factor=FILL, **how)
+            else:
+                self._factors = splu(matrix, **how)
         except RuntimeError:  # singular
             return
 

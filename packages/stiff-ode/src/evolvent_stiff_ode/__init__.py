@@ -9,13 +9,21 @@ from importlib.metadata import PackageNotFoundError, distribution
 from typing import Any
 
 _BUILDING_BLOCKS = {
+    "AMG": "linear.preconditioner",
     "AutoSwitch": "auto_switch",
+    "Banded": "linear.banded",
+    "BiCGStab": "linear.bicgstab",
     "DenseLU": "linear.dense",
+    "GMRES": "linear.gmres",
+    "ILU": "linear.preconditioner",
     "Implicit": "_implicit",
+    "Jacobi": "linear.preconditioner",
     "LinearSolver": "linear.solver",
-    "SparseLU": "linear.sparse",
+    "Preconditioner": "linear.preconditioner",
     "Rosenbrock": "_rosenbrock",
     "RosenbrockTableau": "_rosenbrock_tableau",
+    "SparseLU": "linear.sparse",
+    "UserPreconditioner": "linear.preconditioner",
 }
 
 

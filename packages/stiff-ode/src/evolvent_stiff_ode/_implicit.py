@@ -42,7 +42,7 @@ class Implicit(Stepper):
             pattern = pattern_of(model)
             if pattern is not None:
                 constraints.require_solvable(pattern.rows, pattern.columns)
-        return replace(self, linear_solver=linear_solver_for(self.linear_solver, model), constraints=constraints)
+        return replace(self, linear_solver=linear_solver_for(self.linear_solver, model, exactly=self.solves_once), constraints=constraints)
 
     def parts(self, model):
         parts = self.solver.parts(model)

@@ -35,6 +35,7 @@ class Rosenbrock(Implicit):
     takes_mass: ClassVar[bool] = True
     retakes: ClassVar[bool] = False
     wants_time_derivative: ClassVar[bool] = True
+    solves_once: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
