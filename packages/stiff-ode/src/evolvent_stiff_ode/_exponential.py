@@ -35,8 +35,7 @@ class Exponential(Implicit):
         ready = super().prepared(model)
         solver = ready.linear_solver
         pattern = solver.jacobian_pattern if isinstance(solver, SparseLU) else None
-        diagonal = pattern is not None and np.array_equal(pattern.rows, np.arange(size_of(model)))
-        return replace(ready, diagonal=diagonal and np.array_equal(pattern.rows, pattern.columns))
+        return replace(ready, diagonal=pattern is not None and np.array_equal(pattern.rows, pattern.columns))
 
     def start(self, system, t, y):
         """Find the derivative."""
@@ -52,6 +51,8 @@ class Exponential(Implicit):
         b = system.backend
         if b.lanes and len(jacobian.shape) == (1 if self.diagonal else 2):
             jacobian = jacobian[..., None]
+        if self.diagonal:
+            jacobian = _diagonal(b, self.solver.jacobian_pattern, jacobian)
         return phi(b, b.time(dt, jacobian) * jacobian, highest, self.diagonal)
 
     def applied(self, system, matrix, x) -> Any:
@@ -192,6 +193,14 @@ class ExponentialRosenbrock(Exponential):
             return {(c, k): (self.applied(system, (whole if c == 1.0 else half)[k], x), None) for c, k in wanted}
 
         return in_full
+
+
+def _diagonal(b, pattern, entries) -> Any:
+    """The diagonal of a matrix with no other entries, of which some may be missing."""
+    places = np.full(pattern.shape[0], pattern.size)
+    places[pattern.rows] = np.arange(pattern.size)
+    padded = b.xp.concat([entries, b.xp.zeros_like(entries[:1, ...])], axis=0)
+    return b.xp.take(padded, b.xp.asarray(places, device=b.device), axis=0)
 
 
 def _summed(system, y, terms) -> Any:

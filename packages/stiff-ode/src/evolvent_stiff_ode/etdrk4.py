@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 from evolvent import InputError
 from evolvent_stepping import Hermite, Step, Work
 
 from ._exponential import Exponential
+from .linear.dense import DenseLU
 from .linear.solver import size_of
 
 LARGEST = 2000  # equations whose matrices can still be had
@@ -55,13 +56,15 @@ class ETDRK4(Exponential):
     def prepared(self, model):
         """Settle the form of the linear part."""
         ready, n = super().prepared(model), size_of(model)
-        if n > LARGEST and not ready.diagonal:
+        if ready.diagonal:
+            return ready
+        if n > LARGEST:
             raise InputError(
                 "algorithm",
                 f"ETDRK4 takes up to {LARGEST} equations unless their linear part is diagonal, got {n}.",
                 "Take EXPRB43, which works in Krylov spaces; or give sparsity= where the Jacobian is diagonal.",
             )
-        return ready
+        return replace(ready, linear_solver=DenseLU())
 
     def start(self, system, t, y):
         """Find the derivative and the linear part; its functions follow with the first step."""

@@ -13,7 +13,7 @@ class EXPRB32(ExponentialRosenbrock):
 
     Order 3(2), two stages; third-order dense output. The linear part is solved exactly, and no linear system: functions
     of the Jacobian are whole matrices for small systems, and sought in Krylov spaces by products with it for large
-    ones, `krylov_dimension` for each. Its orders hold for stiff problems too.
+    ones, `krylov_dimension` for each. Its orders hold where what is not linear is not stiff.
 
     References
     ----------

@@ -13,7 +13,7 @@ class EXPRB43(ExponentialRosenbrock):
 
     Order 4(3), three stages; third-order dense output. The linear part is solved exactly, and no linear system:
     functions of the Jacobian are whole matrices for small systems, and sought in Krylov spaces by products with it for
-    large ones, `krylov_dimension` for each. Its orders hold for stiff problems too.
+    large ones, `krylov_dimension` for each. Its orders hold where what is not linear is not stiff.
 
     References
     ----------
