@@ -42,12 +42,18 @@ class Implicit(Stepper):
             pattern = pattern_of(model)
             if pattern is not None:
                 constraints.require_solvable(pattern.rows, pattern.columns)
-        return replace(self, linear_solver=linear_solver_for(self.linear_solver, model, exactly=self.solves_once), constraints=constraints)
+        return replace(
+            self,
+            linear_solver=linear_solver_for(self.linear_solver, model, exactly=self.solves_once),
+            constraints=constraints,
+        )
 
     def parts(self, model):
         parts = self.solver.parts(model)
         if self.wants_time_derivative:
-            parts["time_derivative"] = Part(lambda t, y, params: _time_derivative(model, t, y, params), key="time derivative")
+            parts["time_derivative"] = Part(
+                lambda t, y, params: _time_derivative(model, t, y, params), key=("time derivative", model.splits)
+            )
         return parts
 
     def enter(self, system, t, y):
