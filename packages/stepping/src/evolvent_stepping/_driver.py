@@ -107,7 +107,7 @@ class Run:
         by_hand: bool = False,
         single: Model | None = None,
     ):
-        self.model = Model(problem, backend)
+        self.model = Model(problem, backend, stepper.splits)
         if self.model.mass is not None and not stepper.takes_mass:
             raise InputError(
                 "algorithm",

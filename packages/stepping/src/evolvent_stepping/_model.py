@@ -20,11 +20,17 @@ class Model:
 
     Python integers, strings and other objects among the parameters are constants of the model: they are part of the
     functions, all other leaves are passed.
+
+    Parameters
+    ----------
+    splits : bool
+        Whether of a split problem the implicit part alone is linearised.
     """
 
-    def __init__(self, problem: Any, backend: Any):
+    def __init__(self, problem: Any, backend: Any, splits: bool = False):
         self.problem = problem
         self.backend = backend
+        self.splits = splits
         leaves, self.params_structure = flatten(problem.params)
         self.leaves = leaves
         self.dynamic = [i for i, leaf in enumerate(leaves) if _is_dynamic(leaf)]
@@ -152,10 +158,13 @@ class Model:
         return self.packing.pack(b, value, y, name)
 
     def derivative(self, t, y, params) -> Any:
-        """What implicit methods linearise: f, the first-order form of an acceleration, the implicit part of a sum."""
+        """What implicit methods linearise: f, the first-order form of an acceleration, of a sum what is implicit."""
         if "a" in self.right_sides:
             return self.backend.xp.stack([y[1, ...], self._acceleration(t, y[0, ...], y[1, ...], params)])
-        return self._f("f_implicit" if "f_implicit" in self.right_sides else "f", t, y, params)
+        if "f_implicit" not in self.right_sides:
+            return self._f("f", t, y, params)
+        implicit = self._f("f_implicit", t, y, params)
+        return implicit if self.splits else implicit + self._f("f_explicit", t, y, params)
 
     def residual(self, t, y, yp, params) -> Any:
         """What is left of an implicit problem's equations."""

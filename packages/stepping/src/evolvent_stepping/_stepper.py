@@ -96,6 +96,9 @@ class Stepper(Algorithm):
     which `at_rest` gives the start, instead of taking it again. A method that reuses factorisations says by `steady` up
     to which ratio a larger step is not worth it.
 
+    A method that takes the two parts of a split problem apart says so by `splits`: the Jacobian is then that of the
+    implicit part.
+
     A method for second-order problems whose acceleration must not depend on the velocity says so by `velocity_free`.
 
     Times and step sizes (`t`, `dt`) are scalars of the control plane: use Python's arithmetic on them, and no
@@ -110,6 +113,7 @@ class Stepper(Algorithm):
     user_functions: ClassVar[tuple[str, ...]] = ()
     velocity_free: ClassVar[bool] = False
     takes_mass: ClassVar[bool] = False
+    splits: ClassVar[bool] = False
     retakes: ClassVar[bool] = True
     steady: ClassVar[float] = 1.0
 

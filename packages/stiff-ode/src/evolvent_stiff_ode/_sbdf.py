@@ -46,6 +46,7 @@ class SemiImplicit(Implicit):
     """
 
     retakes: ClassVar[bool] = False
+    splits: ClassVar[bool] = True
     steady: ClassVar[float] = 1.2
 
     def __init_subclass__(cls, **kwargs):

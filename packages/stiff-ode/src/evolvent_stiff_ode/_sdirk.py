@@ -70,6 +70,7 @@ class Sdirk(Implicit):
         if tableau is not None:
             cls.order, cls.error_order, cls.dense_order = tableau.order, tableau.error_order, tableau.dense_order
             cls.adaptive = tableau.error_order is not None
+            cls.splits = tableau.explicit is not None
 
     def prepared(self, model):
         if self.tableau.explicit is not None and isinstance(model.problem, SplitODEProblem) and model.mass is not None:

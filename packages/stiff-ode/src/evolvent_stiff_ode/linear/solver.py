@@ -28,7 +28,7 @@ class LinearSolver(ABC):
 
     def parts(self, model) -> dict[str, Part]:
         """List the functions to be staged: "jacobian", ``(t, y, params)`` to J, and what else this solver calls."""
-        key = None if getattr(model.problem, "jacobian", None) is not None else "dense jacobian"
+        key = None if getattr(model.problem, "jacobian", None) is not None else ("dense jacobian", model.splits)
         return {"jacobian": Part(lambda t, y, params: dense_jacobian(model, t, y, params), key=key)}
 
     @abstractmethod

@@ -75,7 +75,7 @@ class SparseLU(LinearSolver):
     def parts(self, model):
         """List the Jacobian's entries and, where they are written out, the factorisation and the substitution."""
         pattern = self.jacobian_pattern
-        key = None if getattr(model.problem, "jacobian", None) is not None else ("jacobian", pattern)
+        key = None if getattr(model.problem, "jacobian", None) is not None else ("jacobian", pattern, model.splits)
         parts = {"jacobian": Part(lambda t, y, params: sparse_jacobian(model, pattern, t, y, params), key=key)}
         if self.straight:
             b, y = model.backend, model.y0
