@@ -6,10 +6,12 @@ import time
 from typing import Any
 
 from evolvent import CannotStage, InputError, Status
+from evolvent.trees import flatten
 
 from ._state import RUNNING, March, Saving, State
 
 PACE = 0.05  # seconds between looks at the clock and the keyboard
+MOVED = 1e-8  # and so many for each byte of the state, which goes in and out of a slice
 
 
 class Watch:
@@ -42,8 +44,7 @@ class Watch:
             self.plan.max_steps if self.backend.traced else 8 if watched else self.backend.slice or self.plan.max_steps
         )
         self.taken = 0
-        # A slice is short beside the time that is left for all, and beside a user's patience after Ctrl-C.
-        self.pace = PACE if self.wall_time is None else min(PACE, self.wall_time / 8.0)
+        self.pace: float | None = None
         self.bar = progress_bar() if options.progress else None
         self.called = 0
 
@@ -55,12 +56,19 @@ class Watch:
         taken = self._steps(state)
         if self.on_step:
             return taken + 1
+        if self.pace is None:
+            self.pace = self._pace(state)
         now = time.monotonic()
         done, seconds = max(taken - self.taken, 1), now - self.last
         # The first slice may have been slow because its program had to be made.
         self.slice = max(1, int(done * min(max(self.pace / max(seconds, 1e-6), 0.125), 8.0)))
         self.taken, self.last = taken, now
         return min(taken + self.slice, self.plan.max_steps)
+
+    def _pace(self, state: State) -> float:
+        """How long a slice may take: not long beside the time that is left for all, and a user's patience."""
+        pace = PACE + MOVED * sum(getattr(x, "nbytes", 0) for x in flatten((state.march.y, state.march.cache))[0])
+        return pace if self.wall_time is None else min(pace, self.wall_time / 8.0)
 
     def _steps(self, state: State) -> int:
         return self.backend.most(state.march.accepted + state.march.rejected)

@@ -293,10 +293,10 @@ def _cond(e: Any, node: Node) -> None:
 
 def _there(e: Any, result: Node, yes: Node, no: Node) -> tuple[str | None, str | None]:
     """Where a large result lies on each way, if it lies somewhere before the ways part: it need not be copied then."""
-    if e.find(("room", result)) is not None and not e.find(("either", result)):
-        return None, None  # whoever wants it in one place
-    found = [e.find(("memory", seen_through(x))) for x in (yes, no)]
-    return found[0], found[1]
+    wanted = e.find(("room", result)) is not None  # somebody wants it there
+    stays = e.find(("either", result)) or (not wanted, not wanted)
+    yes, no = (e.find(("memory", seen_through(x))) if may else None for x, may in zip((yes, no), stays, strict=True))
+    return yes, no
 
 
 # ---------------------------------------------------------------- calls

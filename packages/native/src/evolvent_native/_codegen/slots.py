@@ -44,7 +44,8 @@ class Slots:
         self.which = changing(e, loop)
         self.decisions: list[Node] = []
         self.lent: dict[Node, dict[int, int]] = {}
-        self.either: set[Node] = set()  # new on one way of a branch, and a carried array on the other
+        # New on one way of a branch, and on the other a carried array: which of the ways.
+        self.either: dict[Node, tuple[bool, ...]] = {}
         # The longest first: there are only so many decisions.
         by_length = sorted(self.which, key=lambda i: -_bytes(self.body.params[i]))
         self.choices = {i: self._choice(self.body.outputs[i]) for i in by_length}
@@ -125,7 +126,7 @@ class Slots:
         if pred not in self.decisions:
             self.decisions.append(pred)
         if None in ways:
-            self.either.add(node)
+            self.either[node] = tuple(i is not None for i in ways)
         yes, no = (node if i is None else i for i in ways)
         return pred, yes, no
 
@@ -160,7 +161,8 @@ class Slots:
         self.level = len(self.e.known)
         for node in self.new:
             self.e.keep(("room", node), self.pointers[node])
-            self.e.keep(("either", node), node in self.either)
+            if node in self.either:
+                self.e.keep(("either", node), self.either[node])
         for inner in self.inner:
             self.e.keep(("lender", inner), self)
 
