@@ -7,7 +7,17 @@ import json
 import sys
 from pathlib import Path
 
-from . import _measure, _table, check_rodas4, compile_cost, first_solve, handle_cost, stiff_chain, work_precision_plot
+from . import (
+    _measure,
+    _table,
+    check_rodas4,
+    chooser,
+    compile_cost,
+    first_solve,
+    handle_cost,
+    stiff_chain,
+    work_precision_plot,
+)
 from ._compare import compare
 from ._peers import all_peers
 from .cases import CASES
@@ -19,6 +29,7 @@ COMMANDS = {
     "handle-cost": handle_cost.main,
     "stiff-chain": stiff_chain.main,
     "check-rodas4": check_rodas4.main,
+    "chooser": chooser.main,
 }
 
 

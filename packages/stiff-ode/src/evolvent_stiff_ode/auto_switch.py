@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from evolvent_stepping import Step, Stepper, Work
 
-ENTER = 0.9  # of the explicit method's stability interval: steps that fill it are bounded by stability
+ENTER = 0.7  # of the explicit method's stability interval: beside the imaginary axis less of it is stable
 LEAVE = 0.5  # of it: where the implicit method's steps are that small, the explicit one could take them
 STIFF_STEPS = 10  # steps in doubt until the implicit method takes over
 EASY_STEPS = 5  # steps until the explicit one is tried again, more each time
@@ -136,7 +136,7 @@ class AutoSwitch(Stepper):
             dense = Either(b.boolean(False), step.dense, self.stiff.at_rest(system, t, y))
             return (
                 step.y,
-                step.error,
+                self._norm(self.nonstiff, system, step, y),
                 step.cache,
                 cache.implicit,
                 dense,
@@ -155,10 +155,11 @@ class AutoSwitch(Stepper):
             factor = b.real(0.0) if step.factor is None else step.factor
             reason = none if step.reason is None else step.reason
             retry = cache.implicit if step.retry is None else step.retry
-            return step.y, step.error, cache.explicit, step.cache, dense, step.work, easy, factor, reason, retry
+            norm = self._norm(self.stiff, system, step, y)
+            return step.y, norm, cache.explicit, step.cache, dense, step.work, easy, factor, reason, retry
 
         found = b.cond(mode.stiff, by_implicit, by_explicit)
-        y1, error, of_explicit, of_implicit, dense, work, doubt, factor, reason, retry = found
+        y1, norm, of_explicit, of_implicit, dense, work, doubt, factor, reason, retry = found
         doubts = c.where(doubt, mode.doubts + b.integer(1), c.maximum(mode.doubts - b.integer(1), none))
         enough = c.where(mode.stiff, mode.patience, b.integer(STIFF_STEPS))
         turns = doubts >= enough
@@ -173,18 +174,18 @@ class AutoSwitch(Stepper):
             lambda: of_implicit,
         )
         again = Caches(mode._replace(doubts=doubts), cache.explicit, retry)
-        return Step(y1, (mode.stiff, error), Caches(after, explicit, implicit), dense, factor, again, work, reason)
+        return Step(y1, norm, Caches(after, explicit, implicit), dense, factor, again, work, reason)
+
+    def _norm(self, method, system, step, y) -> Any:
+        """Measure a method's error, in the powers that the higher order's controller expects."""
+        still = system.backend.stop_gradient
+        norm = method.error_norm(system, still(step.error), still(y), still(step.y))
+        power = (self.error_order + 1.0) / (_error_order(method) + 1.0)
+        return norm if power == 1.0 else norm**power
 
     def error_norm(self, system, error, y0, y1):
-        """Measure by the method that stepped, in the powers that the higher order's controller expects."""
-        b = system.backend
-        stiff, error = error
-        norms = []
-        for method in (self.stiff, self.nonstiff):
-            norm = method.error_norm(system, error, y0, y1)
-            power = (self.error_order + 1.0) / (_error_order(method) + 1.0)
-            norms.append(norm if power == 1.0 else norm**power)
-        return b.select(stiff, *norms)
+        """Hand on the norm of the method that stepped: not all give an array to be measured."""
+        return error
 
     def complete(self, system, dense):
         """Complete the explicit method's data."""
