@@ -67,6 +67,9 @@ def test_errors_are_value_errors_that_name_their_argument():
         ({"max_nfev": 10}, "^max_nfev: .* Give max_steps="),
         ({"stepsize_controller": None}, "^stepsize_controller: .* Give rtol= and atol="),
         ({"callback": print}, "^callback: .* Give events= to the problem"),
+        ({"linear_solver": "dense"}, "^linear_solver: .* Give it to the algorithm"),
+        ({"jac": None}, "^jac: .* Give the problem jacobian="),
+        ({"stiff": True}, "^stiff: Tsit5 has no such option. Give stiff= to the problem"),
         ({"colour": "red"}, "^colour: Tsit5 has no such option. There are rtol, atol, saveat"),
     ],
 )

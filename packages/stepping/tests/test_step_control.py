@@ -184,6 +184,17 @@ def test_fixed_steps_stop_where_the_state_is_no_longer_finite():
     problem = ev.ODEProblem(lambda t, y, p: 1e200 * y * y, [1e10], (0.0, 1.0))
     solution = ev.solve(problem, "Euler", dt=0.1, throw=False)
     assert solution.status is ev.Status.NON_FINITE
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_f_that_is_not_finite_at_the_start(value):
+    """The first step has a size even then, and the solve ends with that status, whichever backend runs it."""
+    broken = ev.ODEProblem(lambda t, y, p: p * y, y0=[1.0], t_span=(0.0, 1.0), params=value)
+    for backend in (None, "eager"):
+        with np.errstate(invalid="ignore"):
+            solution = ev.solve(broken, "Tsit5", backend=backend, throw=False)
+        assert solution.status is ev.Status.NON_FINITE
+        assert solution.stats.n_steps < 100
     assert np.all(np.isfinite(solution.y))
 
 

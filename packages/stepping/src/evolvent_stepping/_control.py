@@ -77,7 +77,8 @@ def initial_step(system, t, y, f0, direction, order: int, span) -> Any:
     h0 = c.minimum(c.where(c.logical_and(c.isfinite(h0), h0 > 0.0), h0, b.real(1e-6)), span)
     f1 = system.f(t + direction * h0, system.combine(y, direction * h0, (1.0,), (f0,)))
     d2 = b.to_control(system.scaled_norm(f1 - f0, y, y)) / h0
-    steepest = c.maximum(d1, c.where(c.isfinite(d2), d2, b.real(1e30)))
+    # Where f is not finite the first step must be a number all the same, for the solve to end with that message.
+    steepest = c.maximum(*(c.where(c.isfinite(d), d, b.real(1e30)) for d in (d1, d2)))
     h1 = c.where(
         steepest <= 1e-15,
         c.maximum(b.real(1e-6), h0 * 1e-3),

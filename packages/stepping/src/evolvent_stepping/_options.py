@@ -89,6 +89,14 @@ class Options:
             "stepsize_controller": "Give rtol= and atol=, or adaptive=False and dt= for fixed steps.",
             "callback": "Give events= to the problem; on_step= is a function that only watches.",
             "events": "Give events= to the problem.",
+            "linear_solver": "Give it to the algorithm: Rodas5P(linear_solver='sparse').",
+            "jac": "Give the problem jacobian=, a function (t, y, params).",
+            "jac_sparsity": "Give the problem sparsity=.",
+            "mass_matrix": "Give the problem mass=.",
+            **{
+                name: f"Give {name}= to the problem."
+                for name in ("jacobian", "sparsity", "mass", "stiff", "domain", "discontinuities")
+            },
         }
         for name in given:
             if name not in names:
