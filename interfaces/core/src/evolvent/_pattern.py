@@ -59,7 +59,7 @@ class Pattern:
             raise InputError("columns", f"has {len(j)} entries, but rows has {len(i)}.")
         keys = i * m + j
         if keys.size > 1 and not (keys[1:] > keys[:-1]).all():
-            keys = np.unique(keys)
+            keys = _unique(keys)
         self._set(keys, (n, m))
 
     def _set(self, keys: np.ndarray, shape: tuple[int, int]) -> None:
@@ -234,7 +234,9 @@ class Pattern:
     def union(self, other: Pattern) -> Pattern:
         """The entries of both."""
         self._check_shape(other, "other")
-        return self if other is self else Pattern._of_keys(np.union1d(self._keys(), other._keys()), self.shape)
+        if other is self:
+            return self
+        return Pattern._of_keys(_unique(np.concatenate([self._keys(), other._keys()])), self.shape)
 
     __or__ = union
 
@@ -256,6 +258,14 @@ class Pattern:
     def _check_shape(self, other: Pattern, what: str) -> None:
         if other.shape != self.shape:
             raise InputError(what, f"is a pattern of shape {other.shape} where {self.shape} is needed.")
+
+
+def _unique(keys: np.ndarray) -> np.ndarray:
+    """Flat positions in order, each once; quick where they are runs of such."""
+    keys = np.sort(keys, kind="stable")
+    new = np.ones(len(keys), bool)
+    np.not_equal(keys[1:], keys[:-1], out=new[1:])
+    return keys[new]
 
 
 def _places(values: Any, what: str, length: int) -> np.ndarray:
