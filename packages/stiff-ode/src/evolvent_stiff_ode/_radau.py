@@ -286,11 +286,16 @@ class Radau(Implicit):
 
     def interpolate(self, system, dense, theta):
         """Evaluate the collocation polynomial."""
-        weights, power = [], 1.0
-        for _ in dense.terms:
-            power = power * (theta - 1.0)
-            weights.append(power)
-        return system.combine(dense.y1, 1.0, weights, dense.terms)
+        return collocated(system, dense, theta)
+
+
+def collocated(system, dense: Collocation, theta) -> Any:
+    """Evaluate a polynomial in powers of ``theta - 1``."""
+    weights, power = [], 1.0
+    for _ in dense.terms:
+        power = power * (theta - 1.0)
+        weights.append(power)
+    return system.combine(dense.y1, 1.0, weights, dense.terms)
 
 
 def _limit(tableau: RadauTableau) -> int:
