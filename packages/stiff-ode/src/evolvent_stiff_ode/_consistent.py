@@ -14,7 +14,8 @@ ENOUGH = 0.3  # and where rounding allows no better one, of this much
 DECREASE = 1e-4  # of what a full step promises, that a step must bring
 SHORTEST = 1e-4  # part of a step that is tried
 TRIALS = 100
-SHARPNESS = (1e8, 1e6)  # of the part of M in the matrix, for algebraic entries and for algebraic sums of them
+# Of the part of M in the matrix: for algebraic entries, and for sums of them, which a sharper one would round off.
+SHARPNESS = (1e8, 1e4)
 
 
 class Search(NamedTuple):

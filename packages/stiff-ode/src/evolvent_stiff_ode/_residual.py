@@ -15,7 +15,9 @@ from ._consistent import Found, search
 from ._constraints import of_residual
 from .linear.pattern import residual_patterns
 from .linear.pencil import Pencil, derivatives
-from .linear.solver import flat, unflat
+from .linear.solver import flat, size_of, unflat
+
+SMALL = 50  # equations whose matrix is taken for full
 
 
 class Implied:
@@ -56,7 +58,9 @@ class Residual(Multistep):
 
     def prepared(self, model):
         """Settle the linear solver, and which equations are algebraic."""
-        prepared = super().prepared(model)
+        # The rows of a residual come in any order: as long as that costs little, by a solver that exchanges them.
+        small = isinstance(self.linear_solver, str) and self.linear_solver == "auto" and size_of(model) <= SMALL
+        prepared = super(Residual, replace(self, linear_solver="dense") if small else self).prepared(model)
         b = model.backend
         if b.traced:
             # What is algebraic shows at the start itself.
@@ -200,7 +204,10 @@ class Residual(Multistep):
         """The memory of a new start in the middle: what the last iteration left of the constraints is predicted too."""
         state, slope = self.consistent(system.plain, t, y).x
         slope = self._completed(system.plain, t, state, slope)
-        return self.begun(system, t, y, system.combine(slope, 1.0 / dt, (1.0,), (state - y,)))
+        slope = system.combine(slope, 1.0 / dt, (1.0,), (state - y,))
+        b = system.backend
+        known = b.control.isfinite(b.to_control(b.stop_gradient(b.rms(slope))))
+        return self.begun(system, t, y, b.select(known, slope, b.zeros_like(slope)))
 
 
 def _by_slope(model, solver) -> Any:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ._residual import Residual
-from .fbdf import FBDF
+from .qndf import QNDF
 
 
 @dataclass(frozen=True)
-class DFBDF(Residual, FBDF):
-    """The formulas of `FBDF`, orders 1 to 5, for implicit problems ``residual(t, y, y', params) = 0``.
+class DFBDF(Residual, QNDF):
+    """The formulas of `QNDF`, orders 1 to 5, for implicit problems ``residual(t, y, y', params) = 0``.
 
     For an `evolvent.DAEProblem` of index 1 and for implicit differential equations. Each step solves the residual with
     the formula's derivative put into it, by Newton's iteration with ``dF/dy + alpha dF/dy'``, whose factors serve for
     many steps. The start is made consistent: differential components stay as given, algebraic ones and all derivatives
-    are solved for. A constant mass matrix, ``M y' = f``, has more methods: `Rodas5P`, `RadauIIA5`, `FBDF`.
+    are solved for. A constant mass matrix, ``M y' = f``, has more methods: `Rodas5P`, `RadauIIA5`, `QNDF`.
 
     References
     ----------

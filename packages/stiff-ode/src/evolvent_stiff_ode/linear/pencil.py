@@ -42,7 +42,7 @@ class Pencil:
         """Prepare the matrix whose unknowns are algebraic components of y, and differential ones of y'.
 
         Which those are the constraints say, or a mask where they are not known beforehand. Also what the differential
-        part of a solution must be multiplied by: where sums of entries are algebraic, a sharp shift divides it.
+        part of a solution must be multiplied by: in a sparse matrix with algebraic sums, a sharp shift divides it.
         """
         by_state, by_slope = jacobian
         b, xp = system.backend, system.backend.xp
@@ -54,6 +54,11 @@ class Pencil:
             columns = constraints.mask if pattern is None else constraints.mask[pattern.columns]
             chosen = xp.asarray(columns, device=b.device)
             mixed = xp.where(chosen[..., None] if b.lanes else chosen, by_state, by_slope)
+            return self._factored(system, mixed), b.real(1.0)
+        if pattern is None:
+            onto = xp.asarray(constraints.projector, dtype=b.real_dtype(by_state.dtype), device=b.device)
+            along = xp.tensordot(by_state - by_slope, onto, axes=((1,), (0,)))
+            mixed = by_slope + (xp.permute_dims(along, (0, 2, 1)) if b.lanes else along)
             return self._factored(system, mixed), b.real(1.0)
         shift = sharp_shift(system, self, jacobian, constraints)
         return self.factor(system, jacobian, shift), shift
