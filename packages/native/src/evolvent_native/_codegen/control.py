@@ -10,7 +10,7 @@ from .._builder import llvm_type
 from .._graph import Block, Node
 from . import loops
 from .lanes import Lanes, vector_type
-from .loops import write_any, write_for_good
+from .loops import promise, write_any, write_for_good
 from .slots import Slots, seen_through
 
 
@@ -262,11 +262,13 @@ def _cond(e: Any, node: Node) -> None:
     for way, (label, region) in enumerate(zip(labels, (yes, no), strict=True)):
         f.begin(label)
         with e.scope():
+            new = [i for i in rooms if there[i][way] is None]
+            for i in new:
+                promise(e, region.outputs[i], rooms[i])
             e.effects(region)
             values = {i: e.way(region.outputs[i]) for i in small}
-            for i, room in rooms.items():
-                if there[i][way] is None:
-                    write_any(e, region.outputs[i], room)
+            for i in new:
+                write_any(e, region.outputs[i], rooms[i])
         ways.append((f.label, values))
         f.branch(done)
     f.begin(done)
@@ -294,8 +296,11 @@ def _cond(e: Any, node: Node) -> None:
 def _there(e: Any, result: Node, yes: Node, no: Node) -> tuple[str | None, str | None]:
     """Where a large result lies on each way, if it lies somewhere before the ways part: it need not be copied then."""
     wanted = e.find(("room", result)) is not None  # somebody wants it there
-    stays = e.find(("either", result)) or (not wanted, not wanted)
-    yes, no = (e.find(("memory", seen_through(x))) if may else None for x, may in zip((yes, no), stays, strict=True))
+    kept = e.find(("either", result))
+    ways = zip((yes, no), kept or (not wanted, not wanted), strict=True)
+    # What lies in slots is computed in any case.
+    find = e.memory if kept else lambda x: e.find(("memory", x))
+    yes, no = (find(seen_through(x)) if may else None for x, may in ways)
     return yes, no
 
 

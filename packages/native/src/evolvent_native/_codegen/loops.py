@@ -435,6 +435,11 @@ def write_any(e: Any, node: Node, pointer: str) -> None:
 
 def write_for_good(e: Any, node: Node, pointer: str) -> None:
     """Write a node to memory that stays as it is as long as the node is known: it need not be kept elsewhere."""
+    promise(e, node, pointer)
+    write_any(e, node, pointer)
+
+
+def promise(e: Any, node: Node, pointer: str) -> None:
+    """Say where a node is going to be written to."""
     if node.op == "result" and e.find(("memory", node)) is None:
         e.keep(("room", node), pointer)
-    write_any(e, node, pointer)

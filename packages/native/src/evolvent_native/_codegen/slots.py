@@ -117,18 +117,29 @@ class Slots:
         return node
 
     def _branched(self, node: Node) -> Any:
-        """The same for a branch's result, which on one way may be a carried array as it is."""
+        """The same for a branch's result, which on one way may be what lies in slots already."""
         (cond,), (k,) = node.inputs, node.attrs
         pred = cond.inputs[0]
-        ways = [self._carried(seen_through(region.outputs[k])) for region in cond.regions]
-        if ways == [None, None] or (pred not in self.decisions and len(self.decisions) >= DECISIONS):
+        if pred not in self.decisions and len(self.decisions) >= DECISIONS:
             return node
-        if pred not in self.decisions:
+        before = list(self.decisions)
+        if pred not in before:
             self.decisions.append(pred)
+        ways = [self._kept(seen_through(region.outputs[k])) for region in cond.regions]
+        if ways == [None, None]:
+            self.decisions[:] = before
+            return node
         if None in ways:
-            self.either[node] = tuple(i is not None for i in ways)
-        yes, no = (node if i is None else i for i in ways)
+            self.either[node] = tuple(way is not None for way in ways)
+        yes, no = (node if way is None else way for way in ways)
         return pred, yes, no
+
+    def _kept(self, x: Node) -> Any:
+        """The same for what a branch gives back, or None where that is no array of the body that lies in slots."""
+        if x.block is not self.body or x.op not in ("param", "result"):
+            return None
+        choice = self._choice(x)
+        return choice if _old(choice) else None
 
     def _same_twice(self) -> list[int]:
         """Find carried arrays that may become what another one becomes; they get slots for copies."""
