@@ -7,16 +7,17 @@ from typing import Any, NamedTuple
 
 from evolvent import InputError
 
-from .krylov import Found, Goal, Krylov, measured, norm, spacing, target
+from .krylov import Found, Goal, Krylov, measured, norm, product, spacing, target
 
 
 class Space(NamedTuple):
     """An Arnoldi basis that grows: rows of zeros wait for the next vectors.
 
-    `slot` is one at the last vector's row. `left` is the vector that the Hessenberg matrix's columns are orthogonal
-    to: the residual goes along it.
+    `vector` is the last one, and `slot` is one at its row. `left` is the vector that the Hessenberg matrix's columns
+    are orthogonal to: the residual goes along it.
     """
 
+    vector: Any
     basis: Any
     hessenberg: Any
     left: Any
@@ -100,7 +101,8 @@ class GMRES(Krylov):
         rows = [xp.ones_like(length)] + [xp.zeros_like(length)] * most
         slot = xp.stack(rows)
         left = xp.astype(slot, residual.dtype)
-        basis = left[:, None, ...] * (residual / xp.where(length > 0.0, length, xp.ones_like(length)))[None, ...]
+        vector = residual / xp.where(length > 0.0, length, xp.ones_like(length))
+        basis = left[:, None, ...] * vector[None, ...]
         hessenberg = xp.stack([b.zeros_like(left)] * most)
         tiny = spacing(b, residual)
 
@@ -109,29 +111,48 @@ class GMRES(Krylov):
             return c.logical_and(going, s.count < goal.iterations)
 
         def extended(s: Space) -> Space:
-            conjugate = s.basis if b.is_real(s.basis.dtype) else xp.conj(s.basis)
-            w = matrix(_combined(b, s.slot, s.basis))
+            w = matrix(s.vector)
             first = norm(b, w)
-            # Once is not enough: what was cancelled comes back by rounding.
-            column = _products(b, conjugate, w)
-            w = w - _combined(b, column, s.basis)
-            again = _products(b, conjugate, w)
-            w = w - _combined(b, again, s.basis)
-            column = column + again
+            w, column = _orthogonal(b, s, w)
             length = xp.maximum(norm(b, w), tiny * first)
             length = xp.where(length > 0.0, length, xp.ones_like(length))
             slot = xp.roll(s.slot, 1, axis=0)
-            basis = s.basis + slot[:, None, ...] * (w / length)[None, ...]
+            vector = w / length
+            basis = s.basis + slot[:, None, ...] * vector[None, ...]
             # Sum of left * column over what was there is the entry of `left` to come, but for its sign.
             entry = -xp.sum(s.left * column, axis=0) / length
             left = s.left + slot * entry
             hessenberg = s.hessenberg + s.slot[:most, None, ...] * (column + slot * length)[None, ...]
             reduced = b.to_control(b.stop_gradient(1.0 / norm(b, left)))
             one = b.integer(1)
-            return Space(basis, hessenberg, left, slot, size * reduced, s.filled + one, s.count + one)
+            return Space(vector, basis, hessenberg, left, slot, size * reduced, s.filled + one, s.count + one)
 
-        start = Space(basis, hessenberg, left, slot, size, b.integer(0), count)
+        start = Space(vector, basis, hessenberg, left, slot, size, b.integer(0), count)
         return b.while_loop(goes_on, extended, start, max_iterations=most)
+
+
+def _orthogonal(b, s: Space, w) -> tuple[Any, Any]:
+    """Make a vector orthogonal to the basis, and give what it had in common with each row."""
+    xp = b.xp
+    if b.compiled and not b.traced:
+        # Row by row, and no further than rows are filled.
+        places = xp.arange(s.slot.shape[0])
+
+        def without(carry):
+            w, column, k = carry
+            row = xp.take(s.basis, xp.reshape(xp.asarray(k), (1,)), axis=0)[0, ...]
+            along = product(b, row, w)
+            return w - along * row, column + along * xp.astype(places == k, w.dtype), k + b.integer(1)
+
+        start = (w, b.zeros_like(s.left), b.integer(0))
+        w, column, _ = b.while_loop(lambda x: x[2] <= s.filled, without, start, max_iterations=s.slot.shape[0])
+        return w, column
+    conjugate = s.basis if b.is_real(s.basis.dtype) else xp.conj(s.basis)
+    column = _products(b, conjugate, w)
+    w = w - _combined(b, column, s.basis)
+    # Once is not enough: what was cancelled comes back by rounding.
+    again = _products(b, conjugate, w)
+    return w - _combined(b, again, s.basis), column + again
 
 
 def _best(b, s: Space, x, residual, most: int) -> tuple[Any, Any]:
