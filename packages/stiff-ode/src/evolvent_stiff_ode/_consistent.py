@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from evolvent import Status
 from evolvent_stepping import Work
 
+from .linear.mass import mass_times
 from .linear.solver import flat, unflat
 
 TINY = 1e-3  # a correction of this much of the tolerance is none
@@ -50,13 +51,19 @@ def consistent(system, solver, constraints, t, y) -> Found:
 
     def linearised(x):
         jacobian = b.stop_gradient(system.jacobian(t, x[0]))
-        return b.stop_gradient(solver.factor(system, jacobian, sharp_shift(system, solver, jacobian, constraints)))
+        shift = sharp_shift(system, solver, jacobian, constraints)
+        return b.stop_gradient(solver.factor(system, jacobian, shift)), shift
 
-    def correction(factors, x):
-        change = solver.solve(system, factors, system.f(t, x[0]))
+    def correction(kept, x):
+        factors, shift = kept
+        f = system.f(t, x[0])
+        # The first solution has y' / shift for its differential part; f without M y' is the second one's right side.
+        change = b.time(shift, y) * solver.solve(system, factors, f)
+        change = solver.solve(system, factors, f - mass_times(system, change))
         return (unflat(b, constraints.algebraic(b, flat(b, change)), y),)
 
     found = search(system, linearised, correction, (b.stop_gradient(y),))
+    found = found._replace(work=found.work._replace(solves=2 * found.work.solves))
     if not b.differentiates:
         return found
     # One more step, which derivatives follow from the differential part and the parameters (implicit function theorem).
@@ -119,9 +126,9 @@ def search(system, linearised, correction, x) -> Found:
     step = correction(factors, x)
     scale = scale_of(x, step)
     size = norm(step, scale)
-    zero, one, no = b.integer(0), b.integer(1), b.boolean(False)
+    zero, one = b.integer(0), b.integer(1)
     broken = c.logical_not(c.isfinite(size))
-    began = Search(x, step, factors, size, scale, b.real(1.0), zero, one, size <= TINY, c.logical_or(no, broken))
+    began = Search(x, step, factors, size, scale, b.real(1.0), zero, one, size <= TINY, broken)
 
     def goes_on(s):
         return c.logical_not(c.logical_or(s.done, s.failed))
@@ -131,23 +138,23 @@ def search(system, linearised, correction, x) -> Found:
         simplified = correction(s.factors, trial)
         left = norm(simplified, s.scale)
         good = left <= (1.0 - DECREASE * s.part) * s.size
-        done = c.logical_and(good, left <= TINY)
-        anew = c.logical_and(good, c.logical_not(done))
 
         def relinearised():
             factors = linearised(trial)
             return factors, correction(factors, trial)
 
-        factors, step = b.cond(anew, relinearised, lambda: (s.factors, s.step))
-        scale = c.where(anew, scale_of(trial, step), s.scale)
-        size = c.where(anew, norm(step, scale), s.size)
-        polished = tuple(old + by for old, by in zip(trial, simplified, strict=True))
+        # Derivatives from far away may make an error look small: those at the point itself judge.
+        factors, step = b.cond(good, relinearised, lambda: (s.factors, s.step))
+        scale = c.where(good, scale_of(trial, step), s.scale)
+        size = c.where(good, norm(step, scale), s.size)
+        done = c.logical_and(good, size <= TINY)
+        polished = tuple(old + by for old, by in zip(trial, step, strict=True))
         x = b.select(done, polished, b.select(good, trial, s.x))
         part = c.where(good, 1.0, 0.5 * s.part)
         stuck = part < SHORTEST
         best = c.logical_and(stuck, s.size <= ENOUGH)
         broken = c.logical_or(c.logical_and(stuck, s.size > ENOUGH), c.logical_not(c.isfinite(size)))
-        matrices = s.matrices + c.where(anew, one, zero)
+        matrices = s.matrices + c.where(good, one, zero)
         done = c.logical_or(done, best)
         return Search(x, step, factors, size, scale, part, s.trials + one, matrices, done, broken)
 

@@ -42,7 +42,7 @@ class Pencil:
         """Prepare the matrix whose unknowns are algebraic components of y, and differential ones of y'.
 
         Which those are the constraints say, or a mask where they are not known beforehand. Also what the differential
-        part of a solution must be multiplied by: in a sparse matrix with algebraic sums, a sharp shift divides it.
+        part of a solution must be multiplied by: in a sparse matrix a sharp shift divides it.
         """
         by_state, by_slope = jacobian
         b, xp = system.backend, system.backend.xp
@@ -50,18 +50,18 @@ class Pencil:
         if constraints is None:
             chosen = by_slope if isinstance(mask, tuple) else xp.where(mask[None, ...], by_state, by_slope)
             return self._factored(system, chosen), b.real(1.0)
+        if pattern is not None:
+            # Zeros in place of what is usually large would spoil the order of pivots.
+            shift = sharp_shift(system, self, jacobian, constraints)
+            return self.factor(system, jacobian, shift), shift
         if constraints.simple:
-            columns = constraints.mask if pattern is None else constraints.mask[pattern.columns]
-            chosen = xp.asarray(columns, device=b.device)
+            chosen = xp.asarray(constraints.mask, device=b.device)
             mixed = xp.where(chosen[..., None] if b.lanes else chosen, by_state, by_slope)
             return self._factored(system, mixed), b.real(1.0)
-        if pattern is None:
-            onto = xp.asarray(constraints.projector, dtype=b.real_dtype(by_state.dtype), device=b.device)
-            along = xp.tensordot(by_state - by_slope, onto, axes=((1,), (0,)))
-            mixed = by_slope + (xp.permute_dims(along, (0, 2, 1)) if b.lanes else along)
-            return self._factored(system, mixed), b.real(1.0)
-        shift = sharp_shift(system, self, jacobian, constraints)
-        return self.factor(system, jacobian, shift), shift
+        onto = xp.asarray(constraints.projector, dtype=b.real_dtype(by_state.dtype), device=b.device)
+        along = xp.tensordot(by_state - by_slope, onto, axes=((1,), (0,)))
+        mixed = by_slope + (xp.permute_dims(along, (0, 2, 1)) if b.lanes else along)
+        return self._factored(system, mixed), b.real(1.0)
 
     def _factored(self, system, matrix) -> Any:
         # The inner solver has no mass matrix to add.
