@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
+from math import comb, factorial, prod
 from typing import Any, ClassVar, NamedTuple
 
 from evolvent_stepping import Step, Work
@@ -15,12 +16,34 @@ COUNTS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 ROWS = len(COUNTS)
 # What rows up to each cost: a Jacobian as much as five calls of f, factors and solutions as much as one.
 COSTS = tuple(accumulate((2.0 * count + 1.0 for count in COUNTS), initial=5.0))[1:]
-# The weights of Aitken and Neville's scheme; zero where the row has ended.
-WEIGHTS = tuple(
-    tuple(1.0 / (COUNTS[j] / COUNTS[j - k] - 1.0) if 0 < k <= j else 0.0 for k in range(ROWS)) for j in range(ROWS)
-)
+TOTALS = tuple(accumulate(COUNTS))
+DERIVATIVES = 5  # at the end, for the dense output: differences of higher order are mostly rounding
+BETWEEN = 0.003  # of the last term of the dense output: its error, in units of the tolerance
 LOWEST = 3  # rows at least aimed at
 GROWTH = 4.0
+
+
+def _weights(first: int, last: int) -> list[float]:
+    """What rows `first` to `last` count when their polynomial in the step size is taken at zero; the last one first."""
+    found = []
+    for j in range(last, first - 1, -1):
+        others = [COUNTS[i] for i in range(first, last + 1) if i != j]
+        found.append(prod(COUNTS[j] / (COUNTS[j] - other) for other in others))
+    return found + [0.0] * (ROWS - len(found))
+
+
+def _columns(first: int) -> tuple[tuple[float, ...], ...]:
+    """Those weights where rows count from `first` on: for each place behind the last row, by what row that is."""
+    return tuple(zip(*(_weights(first, last) for last in range(ROWS)), strict=True))
+
+
+VALUE = _columns(0)
+ERROR = tuple(
+    tuple(all_ - without for all_, without in zip(*pair, strict=True)) for pair in zip(VALUE, _columns(1), strict=True)
+)
+# A derivative of order m wants m substeps.
+BEGINS = tuple(next(j for j, count in enumerate(COUNTS) if count >= m) for m in range(1, DERIVATIVES + 1))
+SLOPES = tuple(_columns(first) for first in BEGINS)
 
 
 def _ratio(c, error, row) -> Any:
@@ -31,12 +54,9 @@ def _ratio(c, error, row) -> Any:
     return 1.0 / c.minimum(c.maximum(needed, least / GROWTH), 1.0 / least)
 
 
-def _extrapolated(system, weights, first, before) -> tuple[Any, ...]:
-    """A row of Aitken and Neville's scheme, from its first entry and the row before; then its last, over and over."""
-    row = [first]
-    for weight, old in zip(weights[1:], before, strict=False):
-        row.append(system.combine(None, 1.0, (1.0 + weight, -weight), (row[-1], old)))
-    return tuple(row)
+def _picked(b, columns, row) -> list[Any]:
+    """The weights of a row."""
+    return [b.pick(b.table(column), row) for column in columns]
 
 
 class Plan(NamedTuple):
@@ -54,23 +74,24 @@ class Plan(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The last row of the extrapolation table, for the state at the end and its first two derivatives there.
+    """What the rows of the extrapolation table came to.
 
-    `norm` and `error` are the estimated error on the two planes, `limit` is what the next must be below. `ratio` and
-    `work` are the step size that row and those before it ask for, and what a unit of time costs then.
+    `ends` are the states at the end of the step by each row, the last row first, `slopes` their derivatives of each
+    order there. `y1` is what they extrapolate to, `norm` and `error` are its estimated error on the two planes, `limit`
+    is what the next one must be below. `ratio` and `work` are the step size that the last three rows ask for, and what
+    a unit of time costs then.
     """
 
     row: Any
-    values: tuple[Any, ...]
-    slopes: tuple[Any, ...]
-    bends: tuple[Any, ...]
+    ends: tuple[Any, ...]
+    slopes: tuple[tuple[Any, ...], ...]
+    y1: Any
     norm: Any
     error: Any
     limit: Any
     ratio: tuple[Any, Any, Any]
     work: tuple[Any, Any, Any]
-    ends: Any
-    calls: Any
+    over: Any
 
 
 @dataclass(frozen=True)
@@ -79,8 +100,9 @@ class ImplicitEulerExtrapolation(Implicit):
 
     Linearly implicit Euler steps, 2 to 32 of them, are extrapolated until the error is small enough. Order and step
     size follow from the work that a unit of time costs. One Jacobian a step, one factorisation for each row of the
-    table, no iteration. Third-order dense output from extrapolated derivatives. The state may have algebraic components
-    (a singular mass matrix).
+    table, no iteration. Dense output from extrapolated derivatives, of order 2 to 6 with that of the step: steps
+    are kept short enough for it, which costs at stringent tolerances, and its errors may be some tens of times those at
+    the ends of steps. The state may have algebraic components (a singular mass matrix).
 
     References
     ----------
@@ -97,7 +119,7 @@ class ImplicitEulerExtrapolation(Implicit):
 
     order = ROWS
     error_order = 2  # of the first step, whose size is guessed by it
-    dense_order = 3
+    dense_order = 2
     variable_order: ClassVar[bool] = True
     takes_mass: ClassVar[bool] = True
     retakes: ClassVar[bool] = False
@@ -110,7 +132,7 @@ class ImplicitEulerExtrapolation(Implicit):
     def at_rest(self, system, t, y):
         """A step of no length."""
         zero = system.backend.zeros_like(y)
-        return Collocation(t, 0.0 * t, y, (zero,) * 3)
+        return Collocation(t, 0.0 * t, y, (zero,) * (DERIVATIVES + 1))
 
     def measured_step(self, system, t, y, dt, cache):
         """Take a step, and give its Jacobian."""
@@ -125,36 +147,43 @@ class ImplicitEulerExtrapolation(Implicit):
         none = (b.zeros_like(y),) * ROWS
         table = Table(
             row=zero,
-            values=none,
-            slopes=none,
-            bends=none,
+            ends=none,
+            slopes=(none,) * DERIVATIVES,
+            y1=y,
             norm=b.stop_gradient(system.scaled_norm(y, y, y)),
             error=real,
             limit=b.real(1e15),
             ratio=(real,) * 3,
             work=(real,) * 3,
-            ends=b.boolean(False),
-            calls=zero,
+            over=b.boolean(False),
         )
         table = b.while_loop(
-            lambda table: c.logical_not(table.ends),
+            lambda table: c.logical_not(table.over),
             lambda table: self._row(system, t, y, dt, cache, jacobian, table),
             table,
             max_iterations=ROWS,
         )
-        y1, slope, bend = table.values[-1], table.slopes[-1], 0.5 * table.bends[-1]
-        dense = Collocation(t, dt, y1, (slope, bend, y1 - y - slope + bend))
-        accepted = table.error <= 1.0
+        terms, closing = self._terms(system, y, table)
+        dense = Collocation(t, dt, table.y1, terms)
+        # Steps of high order may be longer than a polynomial between them can follow.
+        between = BETWEEN * b.stop_gradient(system.scaled_norm(closing, y, table.y1))
+        norm = b.select(table.error <= 1.0, b.xp.maximum(table.norm, between), table.norm)
+        size, between = b.to_control(norm, between)
+        table = table._replace(error=size)
         aim, factor = self._choice(b, cache, table)
+        degree = c.minimum(1.0 * table.row, DERIVATIVES) + 1.0
+        factor = c.minimum(factor, 0.9 / c.power(c.maximum(between, 1e-15), 1.0 / degree))
+        accepted = size <= 1.0
         yes, no = b.boolean(True), b.boolean(False)
         after = Plan(aim, no, no, jacobian, yes)
         retry = Plan(aim, cache.first, yes, jacobian, no)
         made = c.where(cache.old, one, zero)
-        work = Work(table.calls, made, table.row, table.calls, zero)
+        calls = b.integer(b.pick(b.table(TOTALS), table.row - 1))
+        work = Work(calls, made, table.row, calls, zero)
         # After a rejection steps don't grow; at the start, where nothing was rejected, they may.
         bounded = c.logical_and(accepted, cache.rejected)
         factor = c.where(bounded, c.minimum(factor, 1.0), factor)
-        return Step(y1, table.norm, after, dense, factor, retry, work)
+        return Step(table.y1, norm, after, dense, factor, retry, work)
 
     def error_norm(self, system, error, y0, y1):
         """Hand on the norm, which ended the table."""
@@ -165,14 +194,12 @@ class ImplicitEulerExtrapolation(Implicit):
         b, c = system.backend, system.backend.control
         j, aim = table.row, cache.aim
         count = b.pick(b.table([1.0 * count for count in COUNTS]), j)
-        end, slope, bend = self._substeps(system, t, y, dt, jacobian, count)
-        weights = [b.pick(b.table(WEIGHTS), j, k) for k in range(ROWS)]
-        values = _extrapolated(system, weights, end, table.values)
-        slopes = _extrapolated(system, weights, slope, table.slopes)
-        bends = _extrapolated(system, weights, bend, table.bends)
-        # The difference of the row's last entry from that before.
-        picked = [c.where(j == k, 1.0, 0.0) - c.where(j == k + 1, 1.0, 0.0) for k in range(ROWS)]
-        norm = b.stop_gradient(system.scaled_norm(system.combine(None, 1.0, picked, values), y, values[-1]))
+        end, slopes = self._substeps(system, t, y, dt, jacobian, count)
+        ends = (end, *table.ends[:-1])
+        slopes = tuple((new, *old[:-1]) for new, old in zip(slopes, table.slopes, strict=True))
+        y1 = system.combine(None, 1.0, _picked(b, VALUE, j), ends)
+        error = system.combine(None, 1.0, _picked(b, ERROR, j), ends)
+        norm = b.stop_gradient(system.scaled_norm(error, y, y1))
         norm = b.select(j > 0, norm, table.norm)
         error = b.to_control(norm)
         row = j + b.integer(1)
@@ -188,39 +215,62 @@ class ImplicitEulerExtrapolation(Implicit):
         late = c.logical_and(row == aim - 1, error > 4.0 * next1 * next2)
         late = c.logical_or(late, c.logical_and(row == aim, error > 2.0 * next1))
         worse = c.logical_or(c.logical_not(c.isfinite(error)), error >= table.limit)
-        ends = c.logical_or(converged, c.logical_and(known, c.logical_or(late, worse)))
+        over = c.logical_or(converged, c.logical_and(known, c.logical_or(late, worse)))
         ratio = c.where(c.logical_and(known, worse), 0.5, ratio)
         return Table(
             row=row,
-            values=values,
+            ends=ends,
             slopes=slopes,
-            bends=bends,
+            y1=y1,
             norm=norm,
             error=error,
             limit=c.where(known, c.maximum(4.0 * error, 1.0), table.limit),
             ratio=(ratio, *table.ratio[:2]),
             work=(work, *table.work[:2]),
-            ends=c.logical_or(ends, row >= c.minimum(aim + 1, ROWS)),
-            calls=table.calls + b.pick(b.table(COUNTS), j),
+            over=c.logical_or(over, row >= c.minimum(aim + 1, ROWS)),
         )
 
-    def _substeps(self, system, t, y, dt, jacobian, count) -> tuple[Any, Any, Any]:
-        """Take linearly implicit Euler steps: the end, and differences there in units of the whole step."""
+    def _substeps(self, system, t, y, dt, jacobian, count) -> tuple[Any, tuple[Any, ...]]:
+        """Take linearly implicit Euler steps: the end, and derivatives there in units of the whole step."""
         b, solver = system.backend, self.solver
         length = dt / count
         factors = solver.factor(system, jacobian, 1.0 / length)
 
         def onward(carry):
-            i, x, change, _ = carry
+            i, x, changes = carry
             i = i + 1.0
-            new = solver.solve(system, factors, system.f(t + i * length, x))
-            return i, x + new, new, change
+            change = solver.solve(system, factors, system.f(t + i * length, x))
+            return i, x + change, (change, *changes[:-1])
 
-        zero = b.zeros_like(y)
-        start = (b.real(0.0), y, zero, zero)
-        _, x, last, before = b.while_loop(lambda carry: carry[0] < count, onward, start, max_iterations=COUNTS[-1])
-        slope = system.combine(None, count, (1.0,), (last,))
-        return x, slope, system.combine(None, count * count, (1.0, -1.0), (last, before))
+        start = (b.real(0.0), y, (b.zeros_like(y),) * DERIVATIVES)
+        _, x, changes = b.while_loop(lambda carry: carry[0] < count, onward, start, max_iterations=COUNTS[-1])
+        slopes, power = [], 1.0
+        for m in range(DERIVATIVES):
+            power = power * count
+            slopes.append(system.combine(None, power, [float((-1) ** i * comb(m, i)) for i in range(m + 1)], changes))
+        return x, tuple(slopes)
+
+    def _terms(self, system, y, table) -> tuple[tuple[Any, ...], Any]:
+        """The polynomial that has the derivatives at the end, as many as the rows allow, and the state at the start.
+
+        Also the term that it has for the latter.
+        """
+        b, c = system.backend, system.backend.control
+        last = table.row - 1
+        terms, there, rest = [], [], [y - table.y1]
+        for m, (first, columns, slopes) in enumerate(zip(BEGINS, SLOPES, table.slopes, strict=True), 1):
+            known = c.where(last >= first, 1.0, 0.0)
+            weights = [known * weight / factorial(m) for weight in _picked(b, columns, last)]
+            terms.append(system.combine(None, 1.0, weights, slopes))
+            rest.append((-1.0) ** (m + 1) * terms[-1])
+            there.append(known)
+        rest = system.combine(None, 1.0, (1.0,) * len(rest), rest)
+        # It is the power after the last one known that makes the polynomial begin where the step does.
+        found = []
+        for m, (term, here, before) in enumerate(zip([*terms, None], [*there, 0.0], [1.0, *there], strict=True), 1):
+            sign = (-1.0) ** m * before * (1.0 - here)
+            found.append(system.combine(term, sign, (1.0,), (rest,)))
+        return tuple(found), rest
 
     def _choice(self, b, cache, table) -> tuple[Any, Any]:
         """The row to aim at next, and the ratio of step sizes: where a unit of time costs least."""
@@ -254,5 +304,5 @@ class ImplicitEulerExtrapolation(Implicit):
         return chosen, c.where(accepted, factor, ratio_rejected)
 
     def interpolate(self, system, dense, theta):
-        """Evaluate the cubic through both ends with the derivatives at the second."""
+        """Evaluate the polynomial."""
         return collocated(system, dense, theta)
