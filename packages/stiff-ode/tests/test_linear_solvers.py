@@ -269,6 +269,26 @@ def test_shuffled_chains_are_narrow():
 
 
 # ---------------------------------------------------------------- size
+def test_iterations_where_factors_would_be_too_large(monkeypatch):
+    """By itself a method takes factors, and iterations where those would not fit."""
+    from evolvent_stiff_ode.linear import choice
+
+    made = brusselator_periodic(np, points=8)
+    model = Model(made.problem(sparsity=stiff_pattern(8)), ev.NumpyBackend())
+    assert isinstance(choice.linear_solver_for("auto", model), SparseLU)
+    monkeypatch.setattr(choice, "MANY", 100)
+    monkeypatch.setattr(choice, "FILL", 1000)
+    assert isinstance(choice.linear_solver_for("auto", model), BiCGStab)
+
+
+def stiff_pattern(points):
+    """Two species on a torus: each entry follows its four neighbours, and the other species."""
+    place = np.arange(2 * points * points).reshape(2, points, points)
+    seen = [place, place[::-1], *(np.roll(place, by, axis) for by in (1, -1) for axis in (1, 2))]
+    columns = np.concatenate([x.reshape(-1) for x in seen])
+    return Pattern(np.tile(place.reshape(-1), len(seen)), columns, (place.size, place.size))
+
+
 @pytest.mark.slow
 def test_memory_of_many_equations():
     """Steps of 131,072 equations by GMRES need less than 2 GB, imports included."""
