@@ -61,7 +61,7 @@ class Arrays(Setting):
         half = here.shape[1]
         parts = np.moveaxis(there.reshape(len(there), -1, 2, half // (2 if self.second_order else 1)), 2, 0)
         joined = (parts[0] + 1j * parts[1]).reshape(here.shape)
-        np.testing.assert_allclose(here, joined, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(here, joined, rtol=self.complex_tolerance, atol=0.01 * self.complex_tolerance)
         options = self.options()
         solution = self.solve(together, **options, saveat="end")
         assert all(leaf.dtype == xp.complex128 for leaf in leaves(solution.y))

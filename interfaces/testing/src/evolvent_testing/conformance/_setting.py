@@ -24,6 +24,7 @@ class Setting:
     tolerance_factor: ClassVar[float] = 100.0
     rounding_factor: ClassVar[float] = 1.0
     complex_state: ClassVar[bool] = True
+    complex_tolerance: ClassVar[float] = 1e-10
 
     @property
     def second_order(self) -> bool:
