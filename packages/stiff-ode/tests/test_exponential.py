@@ -213,3 +213,14 @@ def test_large_systems_without_structure_are_refused():
     problem = ev.ODEProblem(lambda t, y, p: -y * y[0], np.ones(3000), (0.0, 1.0))
     with pytest.raises(ev.InputError, match="EXPRB43"):
         ev.solve(problem, "ETDRK4", dt=0.1, backend="eager")
+
+
+@pytest.mark.parametrize("name", ["EXPRB32", "EXPRB43"])
+def test_between_steps(name):
+    """Where the steps could be as long as one likes, the system being linear, dense output is right all the same."""
+    problem = ev.ODEProblem(
+        lambda t, y, p: np.stack([-1000.0 * (y[0] - y[1]), -y[1]]), np.asarray([1.0, 1.0]), (0.0, 3.0)
+    )
+    solution = ev.solve(problem, name, rtol=1e-7, atol=1e-9, dense=True, backend="eager")
+    times = np.linspace(0.0, 3.0, 301)
+    np.testing.assert_allclose(solution(times)[:, 1], np.exp(-times), rtol=1e-5)

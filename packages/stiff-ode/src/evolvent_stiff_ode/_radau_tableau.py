@@ -67,9 +67,10 @@ def radau(stages: int) -> RadauTableau:
         terms = tuple(tuple(float(p[k]) for p in basis) for k in range(1, stages + 1))
         begins = tuple(float(_derivative(p, Decimal(-1))) for p in basis)
         c = tuple(float(node) for node in nodes)
-    values, vectors = np.linalg.eig(inverse)
+    values, vectors = (np.asarray(part, dtype=complex) for part in np.linalg.eig(inverse))
     # One of each pair of eigenvalues, the real one first. The last stage's entry is scaled to one.
-    chosen = sorted(np.flatnonzero(values.imag > -1e-8), key=lambda i: abs(values[i].imag))
+    heights = np.imag(values)
+    chosen = sorted(np.flatnonzero(heights > -1e-8), key=lambda i: abs(heights[i]))
     vectors = vectors / vectors[-1]
     gamma, pairs, columns = None, [], []
     for i in chosen:
@@ -104,7 +105,9 @@ def _nodes(s: int) -> list[Decimal]:
     for root in sorted(np.roots(powers[::-1]).real):
         x = Decimal(float(root))
         for _ in range(6):
-            value, slope = (sum(a * x**k for k, a in enumerate(p)) for p in (powers, _differentiated(powers)))
+            value, slope = (
+                sum((a * x**k for k, a in enumerate(p)), Decimal(0)) for p in (powers, _differentiated(powers))
+            )
             x -= value / slope
         found.append(x)
     return found
