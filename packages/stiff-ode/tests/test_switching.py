@@ -122,7 +122,9 @@ def test_what_is_chosen():
     """Mass matrices, split forms, hints and sizes decide, and each choice says why."""
     linear = ev.ODEProblem(lambda t, y, p: -y, np.ones(3), (0.0, 1.0))
     assert chosen(linear) == "AutoSwitch(Tsit5, Rodas5P)"
-    assert chosen(linear, rtol=1e-8) == "AutoSwitch(Vern7, Rodas5P)"
+    assert chosen(linear, rtol=1e-8) == "AutoSwitch(Vern7, RadauIIA9)"
+    assert chosen(linear, atol=1e-20) == "AutoSwitch(Tsit5, RadauIIA9)"
+    assert chosen(linear.replace(y0=np.ones(30)), rtol=1e-8) == "AutoSwitch(Vern7, Rodas5P)"
     assert chosen(linear.replace(stiff=False)) == "Tsit5"
     assert chosen(linear.replace(stiff=True)) == "Rodas5P"
     assert chosen(linear.replace(stiff=True), rtol=0.05) == "Rosenbrock23"
@@ -151,3 +153,29 @@ def test_chosen_by_default():
     reference = problems.robertson(np)
     solution = ev.solve(reference.problem(), rtol=1e-7, atol=1e-14)
     assert reference.error(solution.y[-1]) < 1e-4
+
+
+def test_oscillations_beside_the_imaginary_axis():
+    """Steps that fast, weakly damped oscillations bound are noticed, though less than the real interval is stable."""
+    reference = problems.stiff_detest_b5(np)
+    both = ev.solve(reference.problem(), BOTH, rtol=1e-4, atol=1e-4, saveat="end")
+    explicit = ev.solve(reference.problem(), "Tsit5", rtol=1e-4, atol=1e-4, saveat="end")
+    assert both.stats.n_steps < 0.2 * explicit.stats.n_steps
+
+
+@pytest.mark.parametrize("stiff", ["QNDF", "RadauIIA5", "KenCarp4"])
+@pytest.mark.parametrize("backend", ["native", "eager"])
+def test_any_implicit_method(stiff, backend):
+    """The implicit method may measure its error itself, or give an array to be measured."""
+    reference = problems.van_der_pol(np)
+    method = AutoSwitch(Tsit5(), ev.load_algorithm(stiff)())
+    solution = ev.solve(reference.problem(), method, rtol=1e-4, atol=1e-4, saveat="end", backend=backend)
+    assert solution.stats.n_factorisations > 0
+    assert reference.error(solution.y[-1]) < 1e-2
+
+
+def test_tolerances_below_rounding():
+    """Entries nineteen orders below the largest one come out right: what iterations mend, not one linear solve."""
+    reference = problems.pyrolysis(np)
+    solution = ev.solve(reference.problem(), rtol=1e-6, atol=1e-25, saveat="end")
+    assert reference.error(solution.y[-1]) < 1e-5

@@ -12,11 +12,11 @@ from evolvent.trees import flatten
 
 from ._probe import Spectrum, spectrum_of
 
-SMALL = 60  # equations up to which one factorisation a step costs less than keeping the last one
+SMALL = 90  # equations up to which a factorisation a step is cheaper than what multistep formulas fail at
 LARGE = 200  # equations from which it is worth to look at the spectrum first
 STAGES = 250  # of a stabilised method, beyond which factorisations are cheaper
 STEPS = 100  # that a solve is taken to need
-FEW = 20  # equations for which methods of many stages are compiled in no time
+FEW = 10  # equations for which methods of many stages are soon compiled
 TIGHT = 1e-7  # relative tolerances below which their high order pays
 ROUNDING = 1e-17  # of the largest entry: absolute tolerances below it ask for more than one linear solve gives
 FORCED = 20.0  # what the span is in units of the fastest time, where an explicit method has no trouble
