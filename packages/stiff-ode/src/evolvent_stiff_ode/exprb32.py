@@ -11,9 +11,10 @@ from ._exponential import ExponentialRosenbrock, ExponentialTableau
 class EXPRB32(ExponentialRosenbrock):
     """EXPRB32: for systems whose stiffness is that of their linear part, small or large, at crude tolerances.
 
-    Order 3(2), two stages; third-order dense output that steps are kept short enough for. The linear part is solved exactly, and no linear system: functions
-    of the Jacobian are whole matrices for small systems, and sought in Krylov spaces by products with it for large
-    ones, `krylov_dimension` for each. Its orders hold where what is not linear is not stiff.
+    Order 3(2), two stages; third-order dense output that steps are kept short enough for. The linear part is solved
+    exactly, and no linear system: functions of the Jacobian are whole matrices for small systems, and sought in Krylov
+    spaces by products with it for large ones, `krylov_dimension` for each. Its orders hold where what is not linear is
+    not stiff.
 
     References
     ----------
