@@ -260,3 +260,25 @@ def test_bad_problems():
         ev.solve(CIRCUIT.replace(differential=[True, True]))
     with pytest.raises(ev.InputError, match="solves DAEProblem, not ODEProblem"):
         ev.solve(ev.ODEProblem(lambda t, y, p: -y, [1.0], (0.0, 1.0)), "DFBDF")
+
+
+@pytest.mark.parametrize("library", ["torch", "array_api_strict"])
+def test_other_array_libraries(library):
+    """Residuals, singles and ensembles, are solved on the arrays of other libraries, and the same comes out."""
+    xp = pytest.importorskip(library)
+    y0 = xp.asarray([1.0, 0.0], dtype=xp.float64)
+    problem = ev.DAEProblem(lambda t, y, yp, p: [yp[0] + y[1], y[0] - 2.0 * y[1]], y0, t_span=(0.0, 1.0))
+    one = ev.solve(problem, rtol=1e-8, atol=1e-10, backend="eager", saveat="end").y
+    assert type(one) is type(y0)
+    assert abs(float(one[0, 0]) - exp(-0.5)) < 1e-6
+    many = ev.EnsembleProblem(problem, y0=xp.stack([y0, 2.0 * y0]))
+    both = ev.solve(many, rtol=1e-8, atol=1e-10, backend="eager", saveat="end").y
+    assert abs(float(both[1, 0, 0]) - 2.0 * exp(-0.5)) < 1e-6
+
+
+def test_wrong_derivatives_are_found():
+    """A check compares both derivatives that the user gives with those of the residual."""
+    by_state, by_slope = np.array([[0.0, 1.0], [1.0, -2.0]]), np.array([[1.0, 0.0], [0.0, 0.0]])
+    ev.solve(CIRCUIT.replace(jacobian=lambda t, y, yp, p: (by_state, by_slope)), check_jacobian=True)
+    with pytest.raises(ev.InputError, match="jacobian: returned 2 at"):
+        ev.solve(CIRCUIT.replace(jacobian=lambda t, y, yp, p: (by_state, 2.0 * by_slope)), check_jacobian=True)

@@ -128,7 +128,7 @@ class Constraints:
 
 def constraints_of(model) -> Constraints | None:
     """The null spaces of a problem's mass matrix; None where it is regular, or known to no one yet."""
-    given = getattr(model.problem, "mass", None)
+    given: Any = getattr(model.problem, "mass", None)
     if given is None or hasattr(given, "aval"):
         return None
     if not hasattr(given, "tocoo"):

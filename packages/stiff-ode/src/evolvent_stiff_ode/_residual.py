@@ -65,7 +65,14 @@ class Residual(Multistep):
         if b.traced:
             # What is algebraic shows at the start itself.
             return replace(prepared, traced=True)
-        constraints = of_residual(model, _by_slope(model, prepared.linear_solver))
+        try:
+            by_slope = _by_slope(model, prepared.linear_solver)
+        except Exception:
+            if not b.lanes:
+                raise
+            # A function that takes one trajectory at a time can't be called here.
+            return replace(prepared, traced=True)
+        constraints = of_residual(model, by_slope)
         if constraints is not None and not b.lanes:
             patterns = residual_patterns(model)
             if patterns is not None:
