@@ -542,6 +542,11 @@ class Emitter:
         self.pieces[pointer] = piece
         return pointer, piece
 
+    def elsewhere(self, pointer: str) -> Piece:
+        """What says which arrays are in memory outside of the workspace."""
+        piece = self.pieces[pointer] = Piece(0, 0)
+        return piece
+
     def _contiguous(self, node: Node) -> int | None:
         """The offset of a slice that is contiguous in its input."""
         (x,), (starts, steps) = node.inputs, node.attrs

@@ -73,21 +73,27 @@ class Slots:
             self.first = {key: around.now[lent.get(key, (self.loop, key))] for key in self.sizes}
             return
         nodes: list[Node] = []
+        target = self._target()
         for key, size in self.sizes.items():
-            target = self._target(key)
-            if target is not None:
-                self.first[key] = target
-                continue
-            self.first[key], piece = self.e.take(size)
+            if key in target:
+                self.first[key], piece = target[key], self.e.elsewhere(target[key])
+            else:
+                self.first[key], piece = self.e.take(size)
             # Which result is where, nobody knows while code is written: they go together.
             piece.nodes = nodes
             self._pieces.append(piece)
 
-    def _target(self, key: Any) -> str | None:
-        """The memory that an array goes to behind the loop, if nothing else is there: it may be here all the time."""
+    def _target(self) -> dict[int, str]:
+        """The memory that the longest array goes to behind the loop: nothing is there yet, so that it makes a slot."""
+        # One only. Where two had exchanged theirs by the end, neither could go to its own.
         from .control import results_of
 
-        return self.e.targets.pop(results_of(self.loop).get(key), None) if isinstance(key, int) else None
+        results, targets = results_of(self.loop), self.e.targets
+        found = [i for i in self.which if results.get(i) in targets]
+        if not found:
+            return {}
+        longest = max(found, key=self.sizes.__getitem__)
+        return {longest: targets.pop(results[longest])}
 
     def _choice(self, node: Node) -> Any:
         """What a carried array becomes: another carried one, by its place, a new node, or (decision, yes, no)."""

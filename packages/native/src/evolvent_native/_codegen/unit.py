@@ -11,7 +11,7 @@ from typing import Any
 from .._builder import Function, Module, llvm_type
 from .._graph import INT, Graph, Node
 from .device import write_kernel
-from .emitter import Emitter
+from .emitter import SMALL, Emitter
 from .loops import write_any, write_for_good
 
 ENTRY = "evolvent_run"
@@ -136,15 +136,19 @@ def generate(graph: Graph, target: str = "host", data_arrays: int = 0) -> tuple[
         e.buffers[node] = address(k)
         k += 1
     e.effects(graph)
+    for node, _ in targets:
+        if node.op == "result" and node.size > SMALL:
+            e.memory(node)
+    landed = {node: pointer for node, pointer in targets if node not in e.targets}
     for node, pointer in targets:
-        if node in e.targets:
-            write_any(e, node, pointer)
-            continue
-        # A loop had it there, or in a slot that it exchanged that for.
-        with f.when(f.emit(f"icmp ne ptr {e.memory(node)}, {pointer}")):
+        if landed.get(node) != pointer:
             write_any(e, node, pointer)
     for node, at in zip(scalars(outputs), slots(scalars(outputs)), strict=False):
         f.store(node.dtype, e.scalar(node), f.at("i8", going, at))
+    # Last, as another array may be where a loop had this one, in exchange.
+    for node, pointer in landed.items():
+        with f.when(f.emit(f"icmp ne ptr {e.memory(node)}, {pointer}")):
+            write_any(e, node, pointer)
     f.returned("i64 0")
     if on_gpu:
         write_kernel(module, MANY, ENTRY, count + data_arrays)
