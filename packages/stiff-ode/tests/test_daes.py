@@ -282,3 +282,17 @@ def test_wrong_derivatives_are_found():
     ev.solve(CIRCUIT.replace(jacobian=lambda t, y, yp, p: (by_state, by_slope)), check_jacobian=True)
     with pytest.raises(ev.InputError, match="jacobian: returned 2 at"):
         ev.solve(CIRCUIT.replace(jacobian=lambda t, y, yp, p: (by_state, 2.0 * by_slope)), check_jacobian=True)
+
+
+@pytest.mark.parametrize("method", ["Rodas5P", "QNDF", "RadauIIA5"])
+def test_sparse_mass_matrix_is_the_full_one(method):
+    """A sparse mass matrix with entries off its diagonal means what the full matrix means."""
+    from scipy.sparse import csr_array
+
+    mass = np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+    problem = ev.ODEProblem(
+        lambda t, y, p: [-y[0], -y[1], y[2] - y[0]], [1.0, 1.0, 0.0], (0.0, 1.0), mass=csr_array(mass)
+    )
+    end = ev.solve(problem, method, rtol=1e-8, atol=1e-10).y[-1]
+    # y1' = -y1 and y0' = y1 - y0
+    assert np.allclose(end, [2.0 * exp(-1.0), exp(-1.0), 2.0 * exp(-1.0)], atol=1e-6)

@@ -12,6 +12,8 @@ from evolvent import InputError
 if TYPE_CHECKING:
     from evolvent.sparse import Pattern
 
+LARGEST = 3000  # equations whose mass matrix is made full
+
 
 def mass_of(model: Any) -> tuple[Any, Pattern | None]:
     """The entries of the mass matrix, and where they lie if it is sparse.
@@ -45,14 +47,18 @@ def mass_of(model: Any) -> tuple[Any, Pattern | None]:
 
 
 def _sparse(model: Any, given: Any) -> tuple[Any, Pattern | None]:
-    from evolvent.sparse import Pattern
-
     given.sum_duplicates()
     if np.all(given.row == given.col):
         return _own(model, given.diagonal()), None
-    pattern = Pattern.from_matrix(given)
-    entries = given.tocsr()[pattern.rows, pattern.columns]
-    return _own(model, np.asarray(entries).reshape(-1)), pattern
+    if given.shape[0] > LARGEST:
+        raise InputError(
+            "mass",
+            f"a sparse matrix with entries off its diagonal is taken for up to {LARGEST} equations, got "
+            f"{given.shape[0]}.",
+            "Give the problem divided by it, or a diagonal matrix (lumped masses).",
+        )
+    # Products with it are taken by all methods: they know full matrices and diagonals.
+    return _own(model, given.toarray()), None
 
 
 def _own(model: Any, array: Any) -> Any:
