@@ -230,7 +230,10 @@ def test_looks_are_neither_rare_nor_dear(monkeypatch, rate, wall_time):
         clock[0] += (limit - steps[0]) / rate
         steps[0] = limit
         looks.append(clock[0])
-        return SimpleNamespace(march=SimpleNamespace(accepted=limit, rejected=0, status=int(ev.Status.RUNNING)))
+        status = int(ev.Status.RUNNING)
+        return SimpleNamespace(
+            march=SimpleNamespace(accepted=limit, rejected=0, status=status, y=np.zeros(3), cache=())
+        )
 
     state = advance(watch.first_limit())
     while watch.goes_on(state) and clock[0] < 5.0:

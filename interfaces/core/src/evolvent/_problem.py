@@ -500,6 +500,9 @@ def _check_alike(name: str, value: Any, y0: Any) -> None:
 
 def _check_linear(problem: Any, arguments: str = "t, y, params") -> None:
     """Look at what implicit methods are given; shapes are looked at where the state's is known."""
+    hint = getattr(problem, "stiff", None)
+    if hint is not None and not isinstance(hint, bool | np.bool_):
+        raise InputError("stiff", f"must be True, False or None, got {hint!r}.")
     if problem.jacobian is not None:
         if not callable(problem.jacobian):
             raise InputError("jacobian", f"must be a function ({arguments}), got {problem.jacobian!r}.")

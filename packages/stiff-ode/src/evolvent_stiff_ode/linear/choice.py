@@ -16,7 +16,7 @@ from .bicgstab import BiCGStab
 from .dense import DenseLU
 from .gmres import GMRES
 from .krylov import Krylov
-from .pattern import pattern_of
+from .pattern import pattern_of, require_fitting
 from .preconditioner import ILU
 from .solver import LinearSolver, size_of
 from .sparse import SparseLU
@@ -36,6 +36,7 @@ def linear_solver_for(given: Any, model: Any, *, exactly: bool = False) -> Linea
 
     A method that has no iteration to mend what is left of a residual says so by `exactly`.
     """
+    require_fitting(model)
     if isinstance(given, type) and issubclass(given, LinearSolver):
         given = given()
     if isinstance(given, str) and given in NAMED:

@@ -13,14 +13,19 @@ from evolvent.sparse import Pattern
 from .solver import dense_jacobian, size_of
 
 
+def require_fitting(model) -> None:
+    """Raise where the pattern that the user gave is of another size than the problem."""
+    given, n = getattr(model.problem, "sparsity", None), size_of(model)
+    if given is not None and np.shape(given) != (n, n):
+        raise InputError("sparsity", f"must be ({n}, {n}) for {n} equations, got {np.shape(given)}.")
+
+
 def pattern_of(model) -> Pattern | None:
     """The pattern that the user gave, or that f shows; None where nobody can tell."""
-    given, n = getattr(model.problem, "sparsity", None), size_of(model)
+    given = getattr(model.problem, "sparsity", None)
     if given is not None:
-        pattern = Pattern.from_matrix(given)
-        if pattern.shape != (n, n):
-            raise InputError("sparsity", f"must be ({n}, {n}) for {n} equations, got {pattern.shape}.")
-        return pattern
+        require_fitting(model)
+        return Pattern.from_matrix(given)
     if model.backend.traced:
         return None
     if "residual" in model.right_sides:
