@@ -91,7 +91,8 @@ def measured(name: str, reference: Any, method: str | None, tolerance: float, lo
                 run = ev.compile(problem, method, backend="native", max_steps=int(longest / each) + TRIED, **options)
                 solution = run()
             least = solution.stats.seconds
-            for _ in range(RUNS - 1 if least < SHORT and solution.status.name == "SUCCESS" else 0):
+            # A first run may compile what goes on after many steps.
+            for _ in range((RUNS if least < SHORT else 1) if solution.status.name == "SUCCESS" else 0):
                 least = min(least, run().stats.seconds)
     except ev.InputError as error:
         return Run(name, tolerance, label, "", type(error).__name__, math.nan, math.nan, 0, 0, 0, 0)
@@ -115,15 +116,22 @@ def runs_of(name: str, maker: Any, methods: Sequence[str], longest: float) -> It
                 break
 
 
-def time_to(error: float, tolerance: float, runs: Sequence[Run]) -> float:
-    """What a method takes to reach an error: from its curve, or at the same tolerance where that is as good."""
+def time_to(own: Run, runs: Sequence[Run]) -> float:
+    """What a method takes to be as good as a solve.
+
+    Where both errors at the end are below the tolerance they tell little of the way there, which most stiff problems
+    have forgotten: both were as accurate as asked. Elsewhere its curve is looked up at the error.
+    """
+    same = [run for run in runs if run.solved and run.tolerance == own.tolerance]
+    for run in same:
+        if max(own.error, run.error) <= own.tolerance:
+            return run.seconds
     points = [(run.error, run.seconds) for run in runs if run.solved and run.error <= FAR * run.tolerance]
     if len(points) > 1:
-        time, outside = time_at(error, points)
+        time, outside = time_at(own.error, points)
         if not outside:
             return time
-    same = [run.seconds for run in runs if run.solved and run.tolerance == tolerance and run.error <= 2.0 * error]
-    return min(same, default=math.nan)
+    return min((run.seconds for run in same if run.error <= 2.0 * own.error), default=math.nan)
 
 
 def compared(runs: Sequence[Run]) -> Iterator[tuple[Run, str, float]]:
@@ -132,7 +140,7 @@ def compared(runs: Sequence[Run]) -> Iterator[tuple[Run, str, float]]:
         best, least = "", math.nan
         for method in dict.fromkeys(run.method for run in runs if run.method != "chooser"):
             ones = [run for run in runs if run.method == method and run.problem == own.problem]
-            time = time_to(own.error, own.tolerance, ones)
+            time = time_to(own, ones)
             if time > 0.0 and not time >= least:
                 best, least = method, time
         yield own, best, own.seconds / least
