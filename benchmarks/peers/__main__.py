@@ -10,6 +10,7 @@ from pathlib import Path
 from . import (
     _measure,
     _table,
+    brusselator_size,
     check_rodas4,
     chooser,
     compile_cost,
@@ -28,6 +29,7 @@ COMMANDS = {
     "compile-cost": compile_cost.main,
     "handle-cost": handle_cost.main,
     "stiff-chain": stiff_chain.main,
+    "brusselator-size": brusselator_size.main,
     "check-rodas4": check_rodas4.main,
     "chooser": chooser.main,
 }
