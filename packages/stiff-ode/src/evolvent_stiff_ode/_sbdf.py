@@ -52,7 +52,9 @@ class SemiImplicit(Implicit):
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if "order" in vars(cls):
-            cls.error_order = cls.dense_order = cls.order
+            cls.error_order = cls.order
+            # The first steps, which are as many as the order, have no more.
+            cls.dense_order = 1
 
     def start(self, system, t, y):
         """Begin with the derivative alone."""

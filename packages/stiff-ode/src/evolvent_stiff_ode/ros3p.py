@@ -15,6 +15,9 @@ G = 0.5 + sqrt(3.0) / 6.0
 class ROS3P(Rosenbrock):
     """ROS3P: keeps its third order on parabolic problems, for partial differential equations at loose tolerances.
 
+    Its error estimate sees nothing of linear problems with constant coefficients, where its two formulas agree: take
+    another method, or fixed steps, for those.
+
     Order 3(2), three stages of which two share an evaluation of f, A-stable, second-order dense output.
 
     References

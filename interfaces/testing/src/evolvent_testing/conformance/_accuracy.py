@@ -67,9 +67,13 @@ class Accuracy(Setting):
         if self.second_order:
             pytest.skip("the ball's problem is of first order")
         given = bouncing_ball(np_api)
-        solution = self.solve(given.problem(), **self.options(3.0, 300, 1e-8), saveat="end")
+        options = self.options(3.0, 300, 1e-8)
+        if self.algorithm.adaptive:
+            # A method that is exact on parabolas takes steps longer than a flight.
+            options["max_step"] = 0.2
+        solution = self.solve(given.problem(), **options, saveat="end")
         found = solution.events["bounce"].t
-        loose = 1e-6 if self.algorithm.order > 1 else 0.1
+        loose = self.event_tolerance or (1e-6 if self.algorithm.order > 1 else 0.1)
         np.testing.assert_allclose(found, given.event_times, atol=loose)
         np.testing.assert_allclose(end(solution.y), given.reference(), atol=50.0 * loose)
 
@@ -82,7 +86,7 @@ class Accuracy(Setting):
         assert back.t[-1] == 0.0
         assert bool(np.all(np.diff(back.t) < 0.0))
         start = np.concatenate([np.reshape(leaf, -1) for leaf in self._start()])
-        loose = max(1e-5, 10.0**-self.algorithm.order)
+        loose = max(1e-5, 10.0**-self.algorithm.order, self.event_tolerance or 0.0)
         np.testing.assert_allclose(end(back.y), start, atol=loose)
 
     def _start(self):

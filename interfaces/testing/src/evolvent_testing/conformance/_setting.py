@@ -25,6 +25,8 @@ class Setting:
     rounding_factor: ClassVar[float] = 1.0
     complex_state: ClassVar[bool] = True
     complex_tolerance: ClassVar[float] = 1e-10
+    event_tolerance: ClassVar[float | None] = None
+    sees_linear_errors: ClassVar[bool] = True
 
     @property
     def second_order(self) -> bool:
@@ -43,7 +45,7 @@ class Setting:
         """Choose tolerances, or a step size for a method without an error estimate."""
         if self.algorithm.adaptive:
             # A method of low order would need thousands of steps for tight tolerances.
-            tolerance = max(tolerance, 10.0 ** -(2 + self.algorithm.order))
+            tolerance = max(tolerance, 10.0 ** -max(5, 2 + self.algorithm.order))
             return {"rtol": tolerance, "atol": tolerance}
         return {"dt": abs(span) / steps}
 
