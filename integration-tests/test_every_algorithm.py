@@ -30,6 +30,8 @@ SETTINGS = {
     "SBDF2": {"event_tolerance": 1e-2},
     "SBDF3": {"tolerance_factor": 1000.0, "event_tolerance": 1e-2},
     "SBDF4": {"tolerance_factor": 1000.0, "event_tolerance": 1e-2},
+    # The first terms of its error cancel each other until what is left is near rounding.
+    "EXPRB43": {"order_tolerance": 0.6},
     # Its errors fall below rounding before its order is all that they show.
     "RadauIIA9": {"order_excess": 1.0},
 }
