@@ -12,7 +12,8 @@ from evolvent.trees import flatten
 
 from ._probe import Spectrum, spectrum_of
 
-SMALL = 90  # equations up to which a factorisation a step is cheaper than what multistep formulas fail at
+SMALL = 50  # equations up to which one factorisation a step costs less than keeping the last one
+MEDIUM = 90  # equations up to which to keep it is worth a stable method, where multistep formulas may be unstable
 LARGE = 200  # equations from which it is worth to look at the spectrum first
 STAGES = 250  # of a stabilised method, beyond which factorisations are cheaper
 STEPS = 100  # that a solve is taken to need
@@ -106,7 +107,7 @@ def _switching(asked: Asked) -> Any:
 
 def _implicit(asked: Asked) -> Any:
     if asked.n > SMALL:
-        return _method("QNDF")
+        return _method("RadauIIA5" if asked.n <= MEDIUM else "QNDF")
     if asked.rtol > 1e-2:
         return _method("Rosenbrock23")
     return _method("RadauIIA9" if _iterates(asked) else "Rodas5P")
@@ -119,7 +120,8 @@ def _iterates(asked: Asked) -> bool:
 def _why(asked: Asked) -> str:
     equations = f"{asked.n} equation{'s' if asked.n > 1 else ''}"
     if asked.n > SMALL:
-        return f"for {equations}, a multistep method that keeps its factorisation"
+        kind = "a Radau" if asked.n <= MEDIUM else "a multistep"
+        return f"for {equations}, {kind} method that keeps its factorisation"
     if asked.rtol > 1e-2:
         return f"a second-order Rosenbrock method for rtol = {asked.rtol:g}"
     if not _iterates(asked):
