@@ -30,11 +30,12 @@ class NumpyBackend(EagerBackend):
         super().__init__(np)
         self._workspace = Workspace()
 
-    def time(self, t, like):
+    def time(self, t: Any, like):
         if not isinstance(t, float) and np.ndim(t) == 0 and not np.isscalar(t):
             # An array of another package, which records what is done to it.
             return t.astype(self.real_dtype(like.dtype))
-        return np.float64(t) if like.dtype == np.float64 else like.dtype.type(t).real
+        number: Any = t
+        return np.float64(number) if like.dtype == np.float64 else like.dtype.type(number).real
 
     def as_state(self, value, like, what):
         if type(value) is list:

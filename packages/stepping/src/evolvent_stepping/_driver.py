@@ -179,7 +179,7 @@ class Run:
 
     def examples(self, inputs: Inputs) -> dict[str, tuple[Any, ...]]:
         y = inputs.y0
-        examples = dict.fromkeys(self.functions, (inputs.t0, y, inputs.params))
+        examples: dict[str, tuple[Any, ...]] = dict.fromkeys(self.functions, (inputs.t0, y, inputs.params))
         if "acceleration" in examples:
             examples["acceleration"] = (inputs.t0, y[0, ...], y[1, ...], inputs.params)
         if "residual" in examples:

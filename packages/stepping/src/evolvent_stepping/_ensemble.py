@@ -162,10 +162,9 @@ def _by_steps(problem: Any, found: Any, look: Any) -> tuple[Any, ...]:
     """Trajectories with every step of theirs, put together."""
     solved = one_by_one(found, lambda i: member_problem(problem, i), look)
     states, rows, solutions = zip(*solved, strict=True)
-    march = _Counts(
-        *(np.asarray([getattr(s.march, name) for s in states]) for name in _Counts._fields[:-1]),
-        tuple(np.asarray(column) for column in zip(*(s.march.work for s in states), strict=True)),
-    )
+    columns = {name: np.asarray([getattr(s.march, name) for s in states]) for name in _Counts._fields[:-1]}
+    work = tuple(np.asarray(column) for column in zip(*(s.march.work for s in states), strict=True))
+    march = _Counts(**columns, work=work)
     counts = np.asarray([len(times) for times, _ in rows])
     good = np.isin(march.status, [Status.SUCCESS, Status.TERMINATED])
     return found.run, _Solved(march, list(solutions)), padded(list(rows), counts, good), counts

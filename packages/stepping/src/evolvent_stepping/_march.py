@@ -89,7 +89,8 @@ def attempt(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, valu
     before = system.calls
     step = plan.stepper.step(system, m.t, m.y, h, m.cache)
     calls = m.calls + (step.work.f if step.work is not None else system.calls - before)
-    work = tuple(done + more for done, more in zip(m.work, step.work[1:], strict=True)) if m.work else ()
+    spent = () if step.work is None else step.work[1:]
+    work = tuple(done + more for done, more in zip(m.work, spent, strict=True)) if m.work else ()
     one = b.integer(1)
     if plan.blind:
         return m._replace(

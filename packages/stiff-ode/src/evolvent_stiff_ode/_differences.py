@@ -14,7 +14,7 @@ def _newton_power(j: int) -> list[Fraction]:
     """The coefficients, by rising powers of s, of the j-th Newton polynomial ``s (s + 1) ... (s + j - 1) / j!``."""
     powers = [Fraction(1)]
     for m in range(j):
-        powers = [m * here + below for here, below in zip([*powers, 0], [0, *powers], strict=True)]
+        powers = [m * here + below for here, below in zip([*powers, Fraction(0)], [Fraction(0), *powers], strict=True)]
     return [power / factorial(j) for power in powers]
 
 

@@ -97,7 +97,7 @@ class SemiImplicit(Implicit):
         after, again, factor = outcome(b, trial.converged, trial.rate, trial.kept)
         zero, one = b.integer(0), b.integer(1)
         reason = c.where(trial.converged, zero, b.integer(Status.NEWTON_FAILED))
-        done = Work(*work, c.where(trial.converged, zero, one))
+        done = Work(*work)._replace(failures=c.where(trial.converged, zero, one))
         count = c.minimum(cache.count + one, b.integer(self.order))
         history = History(memory, pushes, count, after)
         return Step(y1, error, history, dense, factor, cache._replace(kept=again), done, reason)

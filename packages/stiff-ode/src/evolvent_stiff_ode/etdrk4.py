@@ -51,6 +51,7 @@ class ETDRK4(Exponential):
     order = 4
     dense_order = 3
     adaptive = False
+    splits = True
     error_order: ClassVar[None] = None
 
     def prepared(self, model):

@@ -207,7 +207,9 @@ class TorchBackend(EagerBackend):
         """Solve for right sides (n,) or (n, m), on the host."""
         return SparseSolve.apply(factors, rhs, symbolic, False)
 
-    sparse_solve_by_values = sparse_solve
+    def sparse_solve_by_values(self, symbolic, values, rhs):
+        """Solve by the matrix's entries: here they are the factors."""
+        return self.sparse_solve(symbolic, values, rhs)
 
     # derivatives
     def jvp(self, function, x, dx):

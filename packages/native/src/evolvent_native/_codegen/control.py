@@ -300,8 +300,8 @@ def _there(e: Any, result: Node, yes: Node, no: Node) -> tuple[str | None, str |
     ways = zip((yes, no), kept or (not wanted, not wanted), strict=True)
     # What lies in slots is computed in any case.
     find = e.memory if kept else lambda x: e.find(("memory", x))
-    yes, no = (find(seen_through(x)) if may else None for x, may in ways)
-    return yes, no
+    places = [find(seen_through(x)) if may else None for x, may in ways]
+    return places[0], places[1]
 
 
 # ---------------------------------------------------------------- calls

@@ -259,7 +259,7 @@ class Cycle:
     def __init__(self, operator: Any):
         self.operator = operator
 
-    def __call__(self, rhs: np.ndarray) -> np.ndarray:
+    def __call__(self, rhs: Any) -> Any:
         """Apply the cycle, to both parts of what is complex."""
         if self.operator is None:
             return np.full_like(rhs, np.nan)

@@ -38,9 +38,9 @@ class SparseLU(LinearSolver):
     24.5
     """
 
-    jacobian_pattern: Pattern | None = field(default=None, repr=False)
-    mass_pattern: Pattern | None = field(default=None, repr=False)
-    symbolic: Symbolic | None = field(default=None, repr=False)
+    jacobian_pattern: Any = field(default=None, repr=False)
+    mass_pattern: Any = field(default=None, repr=False)
+    symbolic: Any = field(default=None, repr=False)
     straight: bool = field(default=False, repr=False)
     real: bool = field(default=True, repr=False)
 
