@@ -58,7 +58,14 @@ def solved(solver, jacobian, mass, shift, imaginary, rhs, dtype):
     return solver.solve(system, factors, rhs)
 
 
-@pytest.mark.parametrize("solver", [*DIRECT, *ITERATIVE], ids=repr)
+def named(solver):
+    """A name without addresses, which every process gives alike."""
+    preconditioner = getattr(solver, "preconditioner", None)
+    parts = [type(solver).__name__, *([type(preconditioner).__name__] if preconditioner else [])]
+    return "-".join([*parts, *([str(solver.restart)] if hasattr(solver, "restart") else [])])
+
+
+@pytest.mark.parametrize("solver", [*DIRECT, *ITERATIVE], ids=named)
 @pytest.mark.parametrize("mass", MASSES)
 @pytest.mark.parametrize("kind", ["real", "complex", "complex shift"])
 def test_dense_solutions(solver, mass, kind):

@@ -153,10 +153,10 @@ def of_matrix(given: Any) -> Constraints | None:
     from scipy.sparse import block_array, csr_array
     from scipy.sparse.csgraph import connected_components
 
-    matrix = csr_array(given)
+    matrix: Any = csr_array(given)
     matrix.eliminate_zeros()
     n = matrix.shape[0]
-    links = abs(matrix)
+    links: Any = abs(matrix)
     count, labels = connected_components(block_array([[None, links], [links.T, None]]), directed=False)
     order = np.argsort(labels, kind="stable")
     edges = np.searchsorted(labels[order], np.arange(count + 1))

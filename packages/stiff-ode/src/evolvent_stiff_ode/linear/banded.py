@@ -118,9 +118,8 @@ class Banded(LinearSolver):
         n = len(storage.order)
         band = np.zeros((2 * storage.lower + storage.upper + 1, n), values.dtype, order="F")
         band.reshape(-1, order="F")[storage.places] = values
-        factors, pivots, singular = get_lapack_funcs("gbtrf", (band,))(
-            band, storage.lower, storage.upper, overwrite_ab=True
-        )
+        factorise: Any = get_lapack_funcs("gbtrf", (band,))
+        factors, pivots, singular = factorise(band, storage.lower, storage.upper, overwrite_ab=True)
         if singular or not np.isfinite(values).all():
             factors = np.full_like(factors, np.nan)
         return Factors(factors, pivots)
@@ -133,7 +132,7 @@ class Banded(LinearSolver):
 
         storage = _storage(self._sparse.symbolic.pattern)
         b, vector = system.backend, flat(system.backend, rhs)
-        solve = get_lapack_funcs("gbtrs", (factors.band, vector))
+        solve: Any = get_lapack_funcs("gbtrs", (factors.band, vector))
         given = vector[storage.order].astype(solve.dtype, copy=False)
         x = np.empty_like(given)
         x[storage.order] = solve(factors.band.astype(solve.dtype), storage.lower, storage.upper, given, factors.pivots)[
