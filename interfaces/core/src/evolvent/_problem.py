@@ -10,8 +10,9 @@ import numpy as np
 
 from ._compiled import check_right_side
 from ._errors import InputError
-from ._events import Dose, Event, NonNegative, check_arity
-from ._trees import flatten, is_nested
+from ._events import Dose, Event, check_arity
+from ._problem_checks import check_alike, check_domain, check_events, check_linear, check_rows, check_span, check_state
+from ._trees import flatten
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,21 @@ class Problem:
 
 
 @dataclass(frozen=True, eq=False)
-class ODEProblem(Problem):
+class InitialValueProblem(Problem):
+    """What all problems have in common that go from an initial state to the end of a span."""
+
+    events: Sequence[Event | Dose] = field(default=(), kw_only=True)
+    discontinuities: Any = field(default=(), kw_only=True)
+    domain: Any = field(default=None, kw_only=True)
+
+    def _check_course(self) -> None:
+        check_span(self)
+        check_events(self)
+        check_domain(self.domain)
+
+
+@dataclass(frozen=True, eq=False)
+class ODEProblem(InitialValueProblem):
     """The initial value problem ``dy/dt = f(t, y, params)``, ``y(t0) = y0``.
 
     Parameters
@@ -87,9 +102,6 @@ class ODEProblem(Problem):
     y0: Any
     t_span: tuple[Any, Any]
     params: Any = None
-    events: Sequence[Event | Dose] = field(default=(), kw_only=True)
-    discontinuities: Any = field(default=(), kw_only=True)
-    domain: Any = field(default=None, kw_only=True)
     mass: Any = field(default=None, kw_only=True)
     jacobian: Callable[..., Any] | None = field(default=None, kw_only=True)
     sparsity: Any = field(default=None, kw_only=True)
@@ -99,11 +111,9 @@ class ODEProblem(Problem):
         if not callable(self.f):
             raise InputError("f", f"must be a function (t, y, params), got {self.f!r}.")
         check_right_side("f", self.f, "t, y, params")
-        _check_state("y0", self.y0)
-        _check_span(self)
-        _check_events(self)
-        _check_domain(self.domain)
-        _check_linear(self)
+        check_state("y0", self.y0)
+        self._check_course()
+        check_linear(self)
 
     @property
     def state0(self) -> Any:
@@ -112,7 +122,7 @@ class ODEProblem(Problem):
 
 
 @dataclass(frozen=True, eq=False)
-class SplitODEProblem(Problem):
+class SplitODEProblem(InitialValueProblem):
     """The problem ``dy/dt = f_implicit(t, y, params) + f_explicit(t, y, params)``, ``y(t0) = y0``.
 
     Implicit-explicit methods solve their stages for the first part alone, which should hold all that is stiff, and
@@ -141,9 +151,6 @@ class SplitODEProblem(Problem):
     y0: Any
     t_span: tuple[Any, Any]
     params: Any = None
-    events: Sequence[Event | Dose] = field(default=(), kw_only=True)
-    discontinuities: Any = field(default=(), kw_only=True)
-    domain: Any = field(default=None, kw_only=True)
     mass: Any = field(default=None, kw_only=True)
     jacobian: Callable[..., Any] | None = field(default=None, kw_only=True)
     sparsity: Any = field(default=None, kw_only=True)
@@ -155,11 +162,9 @@ class SplitODEProblem(Problem):
             if not callable(function):
                 raise InputError(name, f"must be a function (t, y, params), got {function!r}.")
             check_right_side(name, function, "t, y, params")
-        _check_state("y0", self.y0)
-        _check_span(self)
-        _check_events(self)
-        _check_domain(self.domain)
-        _check_linear(self)
+        check_state("y0", self.y0)
+        self._check_course()
+        check_linear(self)
 
     @property
     def state0(self) -> Any:
@@ -168,7 +173,7 @@ class SplitODEProblem(Problem):
 
 
 @dataclass(frozen=True, eq=False)
-class SecondOrderODEProblem(Problem):
+class SecondOrderODEProblem(InitialValueProblem):
     """The second-order problem ``q'' = a(t, q, v, params)``, ``q(t0) = q0``, ``q'(t0) = v0``.
 
     Symplectic and Nystrom methods solve it as it is, all others its first-order form. The solution's y is the pair
@@ -199,22 +204,17 @@ class SecondOrderODEProblem(Problem):
     v0: Any
     t_span: tuple[Any, Any]
     params: Any = None
-    events: Sequence[Event | Dose] = field(default=(), kw_only=True)
-    discontinuities: Any = field(default=(), kw_only=True)
-    domain: Any = field(default=None, kw_only=True)
     stiff: bool | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if not callable(self.a):
             raise InputError("a", f"must be a function (t, q, v, params), got {self.a!r}.")
         check_right_side("a", self.a, "t, q, v, params")
-        _check_state("q0", self.q0)
-        _check_state("v0", self.v0)
+        check_state("q0", self.q0)
+        check_state("v0", self.v0)
         if np.shape(self.q0) != np.shape(self.v0):
             raise InputError("v0", f"must have the shape of q0, {np.shape(self.q0)}, got {np.shape(self.v0)}.")
-        _check_span(self)
-        _check_events(self)
-        _check_domain(self.domain)
+        self._check_course()
 
     @property
     def state0(self) -> Any:
@@ -223,7 +223,7 @@ class SecondOrderODEProblem(Problem):
 
 
 @dataclass(frozen=True, eq=False)
-class DAEProblem(Problem):
+class DAEProblem(InitialValueProblem):
     """The implicit problem ``residual(t, y, y', params) = 0``, ``y(t0) = y0``: differential-algebraic, of index 1.
 
     The differential entries of y start where they are given; the algebraic ones, and the derivatives, are solved for
@@ -277,9 +277,6 @@ class DAEProblem(Problem):
     t_span: tuple[Any, Any] = field(kw_only=True)
     params: Any = field(default=None, kw_only=True)
     differential: Any = field(default=None, kw_only=True)
-    events: Sequence[Event | Dose] = field(default=(), kw_only=True)
-    discontinuities: Any = field(default=(), kw_only=True)
-    domain: Any = field(default=None, kw_only=True)
     jacobian: Callable[..., Any] | None = field(default=None, kw_only=True)
     sparsity: Any = field(default=None, kw_only=True)
 
@@ -287,19 +284,17 @@ class DAEProblem(Problem):
         if not callable(self.residual):
             raise InputError("residual", f"must be a function (t, y, yp, params), got {self.residual!r}.")
         check_arity("residual", self.residual, "t, y, yp, params")
-        _check_state("y0", self.y0)
+        check_state("y0", self.y0)
         if self.yp0 is not None:
-            _check_state("yp0", self.yp0)
-            _check_alike("yp0", self.yp0, self.y0)
+            check_state("yp0", self.yp0)
+            check_alike("yp0", self.yp0, self.y0)
         if self.differential is not None:
-            _check_alike("differential", self.differential, self.y0)
+            check_alike("differential", self.differential, self.y0)
             for leaf in flatten(self.differential)[0]:
                 if np.asarray(leaf).dtype.kind != "b":
                     raise InputError("differential", f"must hold truth values, got {self.differential!r}.")
-        _check_span(self)
-        _check_events(self)
-        _check_domain(self.domain)
-        _check_linear(self, "t, y, yp, params")
+        self._check_course()
+        check_linear(self, "t, y, yp, params")
 
     @property
     def state0(self) -> Any:
@@ -351,10 +346,10 @@ class EnsembleProblem(Problem):
                 f"must be an ODEProblem, SplitODEProblem, SecondOrderODEProblem or DAEProblem, got {self.problem!r}.",
             )
         if self.t_span is not None:
-            _check_span(self)
+            check_span(self)
             object.__setattr__(self, "t_span", tuple(self.t_span))
         if self.y0 is not None:
-            _check_rows(self.problem, self.y0)
+            check_rows(self.problem, self.y0)
         if (
             self.params is not None
             and flatten(self.params, lists=False)[1] != flatten(self.problem.params, lists=False)[1]
@@ -389,135 +384,3 @@ class EnsembleProblem(Problem):
 
     def __len__(self) -> int:
         return next(size for name in ("y0", "params", "t_span") for size in self._sizes(name))
-
-
-def _check_state(name: str, value: Any) -> None:
-    """Look at what NumPy can look at; the arrays of other libraries are looked at by their backend."""
-    leaves = flatten(value)[0]
-    if not leaves:
-        raise InputError(name, f"has no entries, got {value!r}.")
-    for leaf in leaves:
-        if isinstance(leaf, str | bytes) or callable(leaf):
-            raise InputError(name, f"must hold numbers, got {leaf!r}.")
-        if isinstance(leaf, int | float | complex | np.ndarray | np.generic):
-            array = np.asarray(leaf)
-            if array.dtype.kind not in "biufc":
-                raise InputError(name, f"must hold numbers, got an array of dtype {array.dtype}.")
-            if not np.all(np.isfinite(array)):
-                raise InputError(name, f"has NaN or infinite entries: {value!r}.", "Give finite initial values.")
-
-
-def _check_rows(problem: Any, y0: Any) -> None:
-    """Look whether each leaf of an ensemble's y0 is the member's with one axis more in front."""
-    rows, given = flatten(y0, lists=False)
-    if isinstance(problem, SecondOrderODEProblem) or is_nested(problem.state0):
-        own, structure = flatten(problem.state0, lists=False)
-        if given != structure:
-            raise InputError("y0", f"must have the structure of the problem's y0, {structure}, got {given}.")
-        pairs = [(f"leaf {i} " if len(own) > 1 else "", *pair) for i, pair in enumerate(zip(own, rows, strict=True))]
-    elif len(rows) == 1 and rows[0] is y0:
-        pairs = [("", problem.state0, y0)]
-    else:
-        raise InputError("y0", f"must be one array (trajectories, ...) of the members' y0, got {y0!r}.")
-    for which, one, many in pairs:
-        try:
-            needed, shape = tuple(np.shape(one)), tuple(np.shape(many))
-        except ValueError:
-            raise InputError("y0", f"{which}can't be made an array: {many!r}.") from None
-        if not shape:
-            raise InputError("y0", f"each leaf needs an axis of trajectories in front, got {many!r}.")
-        if shape[1:] != needed:
-            wanted = ", ".join(map(str, ("trajectories", *needed))) + ("" if needed else ",")
-            raise InputError("y0", f"{which}has shape {shape} where ({wanted}) is needed.")
-
-
-def _check_span(problem: Any) -> None:
-    try:
-        t0, t1 = problem.t_span
-    except (TypeError, ValueError):
-        advice = "For spans that differ give (starts, ends)." if isinstance(problem, EnsembleProblem) else ""
-        raise InputError("t_span", f"must be a pair (start, end), got {problem.t_span!r}.", advice) from None
-    for t in (t0, t1):
-        if isinstance(t, tuple):
-            raise InputError("t_span", f"give (starts, ends), not pairs (start, end), got {problem.t_span!r}.")
-        if isinstance(t, str | complex) or t is None:
-            raise InputError("t_span", f"must hold two real numbers, got {problem.t_span!r}.")
-    starts, ends = _on_host(t0), _on_host(t1)
-    if starts is None or ends is None:
-        return
-    if not (np.all(np.isfinite(starts)) and np.all(np.isfinite(ends))):
-        raise InputError("t_span", f"must be finite, got {problem.t_span!r}.", "A terminal Event ends a solve early.")
-    if starts.shape and ends.shape and starts.shape != ends.shape:
-        raise InputError("t_span", f"has {starts.shape} starts and {ends.shape} ends.", "Give as many of both.")
-    if np.any(starts == ends):
-        where = np.flatnonzero(np.equal(*np.broadcast_arrays(starts, ends)))
-        of = f" for trajectory {where[0]}" if starts.shape or ends.shape else ""
-        raise InputError("t_span", f"has zero length{of}: {problem.t_span!r}.")
-
-
-def _on_host(t: Any) -> np.ndarray | None:
-    """Times as NumPy sees them; None for a tracer and what else has no values yet."""
-    ours = isinstance(t, int | float | list | np.generic | np.ndarray)
-    try:
-        times = np.asarray(t)
-    except Exception:
-        times = np.asarray(None)
-    if times.dtype.kind in "biuf":
-        return times
-    if ours:
-        raise InputError("t_span", f"must hold real numbers, got {t!r}.")
-    return None
-
-
-def _check_events(problem: Any) -> None:
-    events = problem.events
-    if isinstance(events, Event | Dose):
-        object.__setattr__(problem, "events", (events,))
-    elif not isinstance(events, Sequence) or not all(isinstance(event, Event | Dose) for event in events):
-        raise InputError("events", f"must be a sequence of ev.Event and ev.Dose, got {events!r}.")
-    else:
-        object.__setattr__(problem, "events", tuple(events))
-    names = [event.name for event in problem.events if event.name is not None]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError("events", f"{names.count(name)} of them are named {name!r}.", "Give each its own name.")
-
-
-def _check_domain(domain: Any) -> None:
-    if domain is not None and not isinstance(domain, NonNegative) and not callable(domain):
-        raise InputError("domain", f"must be ev.NonNegative or a function (t, y, params), got {domain!r}.")
-    if callable(domain):
-        check_arity("domain", domain, "t, y, params")
-
-
-def _check_alike(name: str, value: Any, y0: Any) -> None:
-    """Look whether a tree has the entries of y0."""
-    given, needed = ([tuple(np.shape(leaf)) for leaf in flatten(x, lists=False)[0]] for x in (value, y0))
-    if given != needed:
-        one = len(needed) == 1
-        raise InputError(name, f"must be like y0, {needed[0] if one else needed}, got {given[0] if one else given}.")
-
-
-def _check_linear(problem: Any, arguments: str = "t, y, params") -> None:
-    """Look at what implicit methods are given; shapes are looked at where the state's is known."""
-    hint = getattr(problem, "stiff", None)
-    if hint is not None and not isinstance(hint, bool | np.bool_):
-        raise InputError("stiff", f"must be True, False or None, got {hint!r}.")
-    if problem.jacobian is not None:
-        if not callable(problem.jacobian):
-            raise InputError("jacobian", f"must be a function ({arguments}), got {problem.jacobian!r}.")
-        check_arity("jacobian", problem.jacobian, arguments)
-    for name in ("mass", "sparsity"):
-        value = getattr(problem, name, None)
-        if value is None:
-            continue
-        dims = len(np.shape(value)) if not hasattr(value, "tocoo") else 2
-        if dims not in ((1, 2) if name == "mass" else (2,)):
-            raise InputError(name, f"must be a matrix, got {value!r}.")
-        if name == "mass" and not hasattr(value, "tocoo") and _not_finite(value):
-            raise InputError(name, "has NaN or infinite entries.")
-
-
-def _not_finite(value: Any) -> bool:
-    array = np.asarray(value) if isinstance(value, list | tuple | np.ndarray) else None
-    return array is not None and array.dtype.kind in "fc" and not bool(np.all(np.isfinite(array)))
