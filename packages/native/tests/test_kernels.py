@@ -325,7 +325,8 @@ def test_code_for_nvidia():
     for kind in map(np.dtype, ("f4", "c16")):
         module = Module("nvptx64")
         f = Function(module, "run", [("ptr", "%p")], internal=False)
-        for op in sorted(KERNELS):
+        # Sparse kernels, which take a plan, are for hosts.
+        for op in sorted(op for op in KERNELS if not op.startswith("sparse_")):
             attrs = (False, False, False) if op.endswith("solve") else ("left",) if op == "searchsorted" else (0, False)
             kinds = [kind, INT, kind] if op == "lu_solve" else [kind] * 2
             shapes = [(1, 70, 70), (1, 70), (1, 70, 70)] if op == "lu_solve" else [(1, 70, 70)] * 2

@@ -37,7 +37,8 @@ class Failures(Setting):
         assert isinstance(caught.value.__cause__, ZeroDivisionError)
         assert "in angry" in "".join(traceback.format_exception(caught.value))
         assert caught.value.status is ev.Status.USER_ERROR
-        assert 0.0 < float(caught.value.solution.t[-1]) <= 1.0
+        # A method that asks f in the middle of steps may stand a rounding error behind the edge.
+        assert 0.0 < float(caught.value.solution.t[-1]) <= 1.0 + 1e-12
 
     def test_nan_in_f_is_told(self, xp):
         """Where f turns NaN the solve ends with a status that says so, and nothing saved is NaN."""

@@ -47,7 +47,8 @@ class Setting:
             # A method of low order would need thousands of steps for tight tolerances.
             tolerance = max(tolerance, 10.0 ** -max(5, 2 + self.algorithm.order))
             return {"rtol": tolerance, "atol": tolerance}
-        return {"dt": abs(span) / steps}
+        iterations = {"rtol": 0.01 * tolerance, "atol": 0.01 * tolerance} if self.algorithm.implicit else {}
+        return {"dt": abs(span) / steps, **iterations}
 
     def solve(self, problem: Any, **options: Any) -> Any:
         """Solve by the algorithm, with `options` in place of the usual ones."""
