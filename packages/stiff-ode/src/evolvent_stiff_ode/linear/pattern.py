@@ -28,11 +28,15 @@ def pattern_of(model) -> Pattern | None:
         return Pattern.from_matrix(given)
     if model.backend.traced:
         return None
-    if "residual" in model.right_sides:
-        found = residual_patterns(model)
-        return None if found is None else found[0].union(found[1])
     t = model.backend.real(model.problem.t_span[0])
-    return model.backend.sparsity(lambda y, t, params: model.derivative(t, y, params), model.y0, t, model.params0)
+    try:
+        if "residual" in model.right_sides:
+            found = residual_patterns(model)
+            return None if found is None else found[0].union(found[1])
+        return model.backend.sparsity(lambda y, t, params: model.derivative(t, y, params), model.y0, t, model.params0)
+    except Exception:
+        # A function that can't be compiled, or is wrong: the solve will say so, or run it otherwise.
+        return None
 
 
 def residual_patterns(model) -> tuple[Pattern, Pattern] | None:
