@@ -43,7 +43,9 @@ class Derivatives(Setting):
 
     def _close(self, gradient):
         # The steps that an adaptive method takes vary with the parameters, and derivatives don't follow them.
-        np.testing.assert_allclose(gradient, self._differences(), rtol=2e-4 if self._adaptive or self.algorithm.implicit else 1e-6)
+        np.testing.assert_allclose(
+            gradient, self._differences(), rtol=2e-4 if self._adaptive or self.algorithm.implicit else 1e-6
+        )
 
     def test_jax_jit_and_grad(self, jax):
         """Under JAX the gradient of a compiled solve agrees with central differences."""
