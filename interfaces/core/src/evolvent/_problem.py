@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ class Problem:
         InputError
             If a name is not one of the problem's fields, or a new value can't be used.
         """
-        names = [f.name for f in fields(self) if f.init]
+        names = inspect.signature(type(self)).parameters
         for name in changes:
             if name not in names:
                 raise InputError(name, f"{type(self).__name__} has no such field;", f"it has {', '.join(names)}.")
