@@ -13,6 +13,7 @@ from . import _functions as functions
 from ._array import Array, array, broadcast, cast
 from ._functions.elementwise import real_dtype
 from ._graph import BOOL, INT, REAL, Block, Graph, Node, current, effect, make, make_many, record_in
+from ._simplify import filled_with
 from ._staging import Buffer, flatten, node_of, unflatten
 
 
@@ -120,15 +121,18 @@ def select(pred: Any, yes: Any, no: Any) -> Any:
 # ---------------------------------------------------------------- arithmetic of steps
 def combine(y: Any, dt: Any, weights: Any, ks: Any) -> Array:
     """Record ``y + dt * sum(weights[i] * ks[i])``."""
-    kept = [(w, k) for w, k in zip(weights, ks, strict=False) if not (isinstance(w, int | float) and w == 0.0)]
+    terms = zip(weights, ks, strict=False)
+    kept = [(w, array(k)) for w, k in terms if not (isinstance(w, int | float) and w == 0.0)]
     if not kept:
         return array(y) if y is not None else functions.zeros_like(ks[0])
-    arrays = [array(k) for _, k in kept]
-    if y is not None:
-        arrays.append(array(y))
-    dtype = np.result_type(*(x.dtype for x in arrays))
+    start = [] if y is None else [array(y)]
+    dtype = np.result_type(*(k.dtype for _, k in kept), *(x.dtype for x in start))
+    # The time derivative of most right sides is known to be zero.
+    kept = [(w, k) for w, k in kept if filled_with(k.node) != 0.0]
+    if not kept:
+        return cast(start[0] if start else functions.zeros_like(ks[0]), dtype)
+    arrays = [cast(x, dtype) for x in (*(k for _, k in kept), *start)]
     real = real_dtype(dtype)
-    arrays = [cast(x, dtype) for x in arrays]
     shape = arrays[0].shape
     factors: Any = None
     scale: Any = None

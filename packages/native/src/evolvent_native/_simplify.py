@@ -44,7 +44,7 @@ def _folded(op, inputs, shape, dtype, attrs):
 _MAYBE_FILLED = frozenset({"constant", "broadcast", "reshape"})
 
 
-def _filled_with(node: Node) -> Any:
+def filled_with(node: Node) -> Any:
     """The number that all entries of a node are, or None."""
     if node.op not in _MAYBE_FILLED:
         return None
@@ -61,7 +61,7 @@ def _filled_with(node: Node) -> Any:
 def _is(node: Node, number: float) -> bool:
     if node.op not in _MAYBE_FILLED:
         return False
-    value = _filled_with(node)
+    value = filled_with(node)
     if value is None or value != number:
         return False
     return bool(np.signbit(np.real(value)) == np.signbit(number)) if node.dtype.kind in "fc" else True
@@ -105,7 +105,7 @@ def _div(inputs, shape, dtype, attrs):
 
 def _pow(inputs, shape, dtype, attrs):
     x, n = inputs
-    exponent = _filled_with(n)
+    exponent = filled_with(n)
     if dtype.kind == "f" and exponent in (0, 0.5, -1):
         if exponent == 0.5:
             return _graph.make("sqrt", (x,), shape, dtype)
@@ -139,7 +139,7 @@ def _where(inputs, shape, dtype, attrs):
     pred, yes, no = inputs
     if yes is no:
         return yes
-    known = _filled_with(pred)
+    known = filled_with(pred)
     if known is not None:
         return yes if known else no
     if pred.op == "not":
@@ -152,7 +152,7 @@ def _and(inputs, shape, dtype, attrs):
     if a is b:
         return a
     if dtype == BOOL:
-        for known, other in ((_filled_with(a), b), (_filled_with(b), a)):
+        for known, other in ((filled_with(a), b), (filled_with(b), a)):
             if known is not None:
                 return other if known else (a if other is b else b)
     return None
@@ -163,7 +163,7 @@ def _or(inputs, shape, dtype, attrs):
     if a is b:
         return a
     if dtype == BOOL:
-        for known, other in ((_filled_with(a), b), (_filled_with(b), a)):
+        for known, other in ((filled_with(a), b), (filled_with(b), a)):
             if known is not None:
                 return (a if other is b else b) if known else other
     return None

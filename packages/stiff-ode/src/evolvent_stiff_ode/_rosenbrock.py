@@ -65,7 +65,7 @@ class Rosenbrock(Implicit):
     def _step(self, system, t, y, dt, cache, jacobian) -> Step:
         tableau, solver = self.tableau, self.solver
         slope = system.time_derivative(t, y)
-        factors = solver.factor(system, jacobian, 1.0 / (tableau.gamma * dt))
+        factors = solver.factor(system, jacobian, (1.0 / tableau.gamma) / dt)
         stages: list[Any] = []
         calls = system.calls
         f = cache if tableau.fsal else system.f(t, y)
@@ -73,7 +73,9 @@ class Rosenbrock(Implicit):
             if i and not tableau.same_point(i):
                 f = system.f(t + alpha * dt, system.combine(y, 1.0, tableau.a[i], stages))
             rhs = system.combine(f, dt, (tableau.d[i],), (slope,))
-            if i:
+            if i and system.mass is None:
+                rhs = system.combine(rhs, 1.0 / dt, tableau.c[i], stages)
+            elif i:
                 rhs = rhs + mass_times(system, system.combine(None, 1.0 / dt, tableau.c[i], stages))
             stages.append(solver.solve(system, factors, rhs))
         y1 = system.combine(y, 1.0, tableau.m, stages)

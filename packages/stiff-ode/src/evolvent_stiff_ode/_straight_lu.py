@@ -29,8 +29,9 @@ def straight_lu(b: Any, symbolic: Symbolic, values: Any) -> Any:
     Returns
     -------
     array, shape (symbolic.straight.size, ...)
-        Row by row the entries of L, with the opposite sign, the inverse pivot and the entries of U. The last pivot is
-        NaN if some pivot has cancelled or grown so much that the factors are of no use.
+        Row by row the entries of L with the opposite sign, the inverse pivot, and the entries of U over the pivot with
+        the opposite sign. The last pivot is NaN if some pivot has cancelled or grown so much that the factors are of no
+        use.
     """
     xp, straight = b.xp, _written_out(symbolic)
     add_product = _fused(b, values)
@@ -57,7 +58,8 @@ def straight_lu(b: Any, symbolic: Symbolic, values: Any) -> Any:
         terms.append(size)
         inverse.append(1.0 / pivot)
         upper.append({j: row[j] for j in straight.upper[i]})
-        factors += [inverse[i], *upper[i].values()]
+        # Of rows over their pivots each unknown is one product behind the last: what a step of few equations waits for.
+        factors += [inverse[i], *(-(u * inverse[i]) for u in upper[i].values())]
     given = xp.sum(xp.abs(values), axis=0)
     good = xp.logical_and(good, sum(terms) <= spacing**GROWTH * given)
     factors[-1] = xp.where(good, factors[-1], xp.full_like(factors[-1], nan))
@@ -106,10 +108,11 @@ def straight_solve(b: Any, symbolic: Symbolic, factors: Any, rhs: Any) -> Any:
             value = add_product(value, factors[straight.place[i, k], ...], x[k])
         x.append(value)
     for i in reversed(range(symbolic.n)):
-        value = x[i]
-        for j in straight.upper[i]:
-            value = value - factors[straight.place[i, j], ...] * x[j]
-        x[i] = value * factors[straight.place[i, i], ...]
+        value = x[i] * factors[straight.place[i, i], ...]
+        # The unknown that was found last comes last: the other products don't wait for it.
+        for j in reversed(straight.upper[i]):
+            value = add_product(value, factors[straight.place[i, j], ...], x[j])
+        x[i] = value
     found: list[Any] = [None] * symbolic.n
     for column, value in zip(symbolic.columns.tolist(), x, strict=True):
         found[column] = value

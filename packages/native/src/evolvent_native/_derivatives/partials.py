@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from .._graph import COMPARISONS, PREDICATES, Node
-from .._simplify import _filled_with
+from .._simplify import filled_with
 from .recording import add, binary, div, like, mul, neg, sub, unary, where
 
 # Constant between jumps: what they give does not follow small changes of what they take.
@@ -53,7 +53,7 @@ def _mod(y: Node, i: int):
 def _pow(y: Node, i: int):
     x, n = y.inputs
     if i == 0:
-        exponent = _filled_with(n)
+        exponent = filled_with(n)
         if exponent is not None:
             return None if exponent == 0 else mul(n, binary("pow", x, like(exponent - 1, n)))
         return mul(n, binary("pow", x, sub(n, like(1, n))))
