@@ -46,9 +46,18 @@ def begin(plan: Plan, system: Any, inputs: Inputs) -> March:
 
 def _first_record(plan: Plan, system: Any, t: Any, y: Any, cache: Any) -> Any:
     """What stands for the record of a last step at the very start."""
+    if not plan.looks_inside:
+        return ()
     if plan.stepper.retakes:
         return Again(y, cache) if system.backend.rematerialise else None
     return plan.stepper.at_rest(system, t, y)
+
+
+def _record(plan: Plan, system: Any, m: March, step: Any) -> Any:
+    """What a step leaves for its dense output."""
+    if not plan.looks_inside:
+        return ()
+    return Again(m.y, m.cache) if system.backend.rematerialise and plan.stepper.retakes else step.dense
 
 
 def march(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, save: Any, limit: Any, value: Any) -> March:
@@ -99,7 +108,7 @@ def attempt(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, valu
             cache=step.cache,
             start=m.t,
             length=h,
-            record=Again(m.y, m.cache),
+            record=_record(plan, system, m, step),
             accepted=m.accepted + one,
             calls=calls,
             work=work,
@@ -113,7 +122,7 @@ def attempt(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, valu
         cache=step.cache,
         start=m.t,
         length=h,
-        record=Again(m.y, m.cache) if b.rematerialise and plan.stepper.retakes else step.dense,
+        record=_record(plan, system, m, step),
         memory=memory,
         accepted=m.accepted + one,
         rejected=m.rejected,

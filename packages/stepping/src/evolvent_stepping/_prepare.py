@@ -35,6 +35,7 @@ def prepare(model: Model, stepper: Any, options: Options, *, by_hand: bool = Fal
         save=save,
         save_function=options.save is not None,
         dense=dense,
+        between=not isinstance(options.saveat, str),
         n_saves=0 if saves is None else saves.shape[0],
         n_stops=doses.shape[0],
         directions=tuple(event.direction for event in model.events),

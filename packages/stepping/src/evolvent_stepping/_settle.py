@@ -97,7 +97,7 @@ def sweep(plan: Plan, system: Any, inputs: Inputs, state: State, value: Any, lim
             dense = stages(plan.stepper, system, m.start, m.length, m.record)
             return plan.stepper.interpolate(system, dense, (save - m.start) / m.length)
 
-        y = b.cond(save == m.t, lambda: m.y, inside)
+        y = b.cond(save == m.t, lambda: m.y, inside) if plan.between else m.y
         reached = inputs.direction * (m.t - save) >= 0.0
         return m, (save, value(save, y, system.params), c.where(reached, b.integer(1), b.integer(0)))
 
@@ -182,8 +182,9 @@ def put_saves(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any, fir
     b = system.backend
     m = s.march
     # What dense output wants is computed once. There is none at the very start, where no time lies inside of a step.
-    dense = None if m.record is None else stages(plan.stepper, system, m.start, m.length, m.record)
-    if not b.rematerialise:
+    inside = plan.between and m.record is not None
+    dense = stages(plan.stepper, system, m.start, m.length, m.record) if inside else None
+    if inside and not b.rematerialise:
         # More saves may come in this step, behind an event.
         m = m._replace(record=dense)
         s = s._replace(march=m)
@@ -191,7 +192,9 @@ def put_saves(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any, fir
 
     def save(made: Saving) -> Saving:
         time = made.time
-        y = b.cond(time == m.t, lambda: m.y, lambda: interpolate(system, dense, (time - m.start) / m.length))
+        y = m.y
+        if plan.between:
+            y = b.cond(time == m.t, lambda: m.y, lambda: interpolate(system, dense, (time - m.start) / m.length))
         saved = b.put(made.saved, made.saves, (time, value(time, y, params)), true)
         saves = made.saves + one
         return Saving(saved, saves, _next_save(plan, b, inputs, saves))

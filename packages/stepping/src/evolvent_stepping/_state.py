@@ -18,6 +18,8 @@ class Plan:
     ----------
     save : {"times", "steps", "none"}
         Whether given times are saved, every step, or nothing (stepping by hand).
+    between : bool
+        Whether times to save may lie inside of a step.
     capacity : int
         Length of the records of steps, where records can't grow.
     by_saves : bool
@@ -31,6 +33,7 @@ class Plan:
     save: str
     save_function: bool
     dense: bool
+    between: bool
     n_saves: int
     n_stops: int
     directions: tuple[int, ...]
@@ -59,6 +62,11 @@ class Plan:
         """
         unguarded = not (self.adaptive or self.guarded or self.stepper.implicit)
         return self.sweeps and self.batched and unguarded
+
+    @property
+    def looks_inside(self) -> bool:
+        """Whether the solution is asked for anywhere else than where steps end."""
+        return self.dense or bool(self.directions) or (self.save == "times" and self.between)
 
     @property
     def logs(self) -> bool:
@@ -112,7 +120,8 @@ class Crossing(NamedTuple):
 class March(NamedTuple):
     """What every step changes.
 
-    `record` is what the last accepted step left for its dense output: its stages, or what to take it again from.
+    `record` is what the last accepted step left for its dense output, where anybody looks inside of steps: its stages,
+    or what to take it again from.
     `work` counts what implicit methods compute besides f: Jacobians, factorisations, solves, Newton's failures.
     """
 
