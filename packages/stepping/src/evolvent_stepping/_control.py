@@ -46,7 +46,7 @@ class StepControl:
         k = order + 1.0
         b0, b1, b2 = self.beta
         # Zero error must not divide, and a non-finite one must shrink the step.
-        bounded = c.where(c.isfinite(error), c.minimum(c.maximum(error, 1e-10), 1e10), b.real(1e10))
+        bounded = c.where(error < 1e10, c.where(error > 1e-10, error, b.real(1e-10)), b.real(1e10))
         if b1 or b2:
             # One logarithm and one exponential: powers of all three errors would take as many of each.
             e0 = c.log(bounded)
@@ -58,11 +58,13 @@ class StepControl:
             if b2:
                 before = c.where(accepted, memory.last, memory.before)
         else:
-            change = self.safety * _inverse_power(c, bounded, b0 / k)
+            change = _over_power(c, self.safety, bounded, b0 / k)
             last, before = memory.last, memory.before
         largest = c.where(c.logical_and(accepted, c.logical_not(memory.rejected)), b.real(self.largest), b.real(1.0))
         memory = Memory(last, before, c.logical_not(accepted))
-        factor = c.maximum(c.minimum(largest, change), b.real(self.smallest))
+        # These are numbers: unlike minimum and maximum, nothing here has to care for NaN.
+        change = c.where(change < largest, change, largest)
+        factor = c.where(change > self.smallest, change, b.real(self.smallest))
         if self.steady > 1.0:
             # A step that hardly changes can go on with its factorisation.
             same = c.logical_and(accepted, c.logical_and(factor >= 0.95, factor < self.steady))
@@ -70,13 +72,13 @@ class StepControl:
         return factor, memory
 
 
-def _inverse_power(c, x, exponent: float) -> Any:
-    """One over a power of a positive number: by square roots where they will do, at a third of the cost."""
+def _over_power(c, above: float, x, exponent: float) -> Any:
+    """Divide by a power of a positive number: by square roots where they will do, at a third of the cost."""
     if exponent == 0.5:
-        return 1.0 / c.sqrt(x)
+        return above / c.sqrt(x)
     if exponent == 0.25:
-        return 1.0 / c.sqrt(c.sqrt(x))
-    return c.exp(c.log(x) * -exponent)
+        return above / c.sqrt(c.sqrt(x))
+    return above * c.exp(c.log(x) * -exponent)
 
 
 def initial_step(system, t, y, f0, direction, order: int, span) -> Any:

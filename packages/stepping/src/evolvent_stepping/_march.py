@@ -93,7 +93,7 @@ def attempt(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, valu
     """Try one step, and keep it if its error allows."""
     b, c = system.backend, system.backend.control
     gap = target - m.t
-    hits = m.dt * (1.0 + 1e-8) >= inputs.direction * gap
+    hits = m.dt >= inputs.direction * gap * (1.0 - 1e-8)
     h = c.where(hits, gap, inputs.direction * m.dt)
     before = system.calls
     step = plan.stepper.step(system, m.t, m.y, h, m.cache)
