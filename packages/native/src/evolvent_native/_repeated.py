@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -53,8 +54,11 @@ class Repeated:
         self.numbers = self._numbers()
         results = unflatten(program.structure, range(len(program.going)))
         self.seen = self._going(flatten(seen(results))[0])
-        places, self.record_structure = flatten(record(results))
+        places, structure = flatten(record(results))
         self.record = [program.going[i][1] for i in places]
+        # Times and states alone, the usual record, are put together quicker than any tree.
+        usual = structure == flatten(((0, 0), ()))[1]
+        self.tree_of = _pair if usual else partial(unflatten, structure)
         self.memories: list[Memory] = []
 
     def _numbers(self) -> list[tuple[Callable[..., None], int, int, int, bool]]:
@@ -110,7 +114,7 @@ class Repeated:
 
     def rows(self, memory: Memory, count: int) -> Any:
         """A copy of the record's rows that were written."""
-        return unflatten(self.record_structure, [memory.rows[i][:count].copy() for i in self.record])
+        return self.tree_of([(x if len(x) == count else x[:count]).copy() for x in memory.record])
 
     def release(self, memory: Memory) -> None:
         """Let other calls have the memory."""
@@ -134,9 +138,11 @@ class Memory:
         Where the arrays of a call that change are copied to.
     pointed : list of (int, int, numpy.dtype)
         Those that are too long for that: their place in a call, and in the table.
+    record : list of numpy.ndarray
+        Of the rows those that a caller wants.
     """
 
-    __slots__ = ("address", "arrays", "block", "coming", "going", "pointed", "rows", "slots", "table")
+    __slots__ = ("address", "arrays", "block", "coming", "going", "pointed", "record", "rows", "slots", "table")
 
     def __init__(self, repeated: Repeated):
         program, leaves, place = repeated.program, repeated.leaves, repeated.place
@@ -182,6 +188,7 @@ class Memory:
         table += places
         self.arrays = [next(parts) for _ in program.arrays_out]
         self.rows = list(parts)
+        self.record = [self.rows[i] for i in repeated.record]
         table += [_address(x) for x in (*repeated.data, *literals)]
         self.table[:] = table
 
@@ -190,6 +197,10 @@ class Memory:
         x = np.require(value, dtype, ["C", "A"])
         self.table[at] = _address(x)
         return x
+
+
+def _pair(rows: list[np.ndarray]) -> Any:
+    return tuple(rows), ()
 
 
 def _is_copied(x: Any, changes: bool) -> bool:

@@ -197,10 +197,11 @@ class Run:
             changes["params"] = params
         if t_span is not None:
             changes["t_span"] = t_span
-        if self._repeats is not None:
-            repeat = self._repeats.get(given)
+        repeats = self._repeats
+        if repeats is not None:
+            repeat = repeats.get(given)
             if repeat is None:
-                repeat = self._repeats[given] = Repeat(self, *given)
+                repeat = repeats[given] = Repeat(self, *given)
             problem = _variant(self.problem, changes) if changes else self.problem
             solution = repeat(y0, params, t_span, problem)
             if solution is not None:

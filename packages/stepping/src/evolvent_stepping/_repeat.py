@@ -17,7 +17,6 @@ import numpy as np
 from evolvent import EventLog, Solution, Stats, Status
 from evolvent.trees import Pair, flatten
 
-from ._finish import COUNTED
 from ._interpolation import Interpolation
 from ._state import Inputs
 
@@ -63,7 +62,7 @@ class Repeat:
         record = (lambda state: state.march.log) if self.by_steps else (lambda state: (state.saved, ()))
         self.program = run.program("begin", inputs).repeated(operands, changing, _seen, record)
         self.stats = {"backend": b.label, "device": b.device_label, "algorithm": run.stepper.name, "note": b.note}
-        self.names = [event.name for event in run.problem.events]
+        self.events = EventLog([], [event.name for event in run.problem.events])
         self.rounded = b.real_dtype(inputs.y0.dtype) != np.float64
         self.nested = run.options.save is None and _is_packed(run)
         self.state_of, self.params_of = _states_like(run), _params_like(run.problem.params)
@@ -108,32 +107,34 @@ class Repeat:
             times = run.backend.data_times(times, self.model.y0)
         if self.nested:
             y = self.model.packing.unpack(run.backend, y, lead=1)
-        stats = {
+        jacobians, factorisations, solves, failures = work or _NO_WORK
+        counts = {
             "n_steps": accepted + rejected,
             "n_accepted": accepted,
             "n_rejected": rejected,
             "n_f": calls,
-            **{f"n_{name}": n for name, n in zip(COUNTED, work or _NO_WORK, strict=False)},
-            **self.stats,
+            "n_jacobians": jacobians,
+            "n_factorisations": factorisations,
+            "n_solves": solves,
+            "n_newton_failures": failures,
             "seconds": time.perf_counter() - began,
         }
-        return _made(
-            Solution,
-            {
-                "t": times,
-                "y": y,
-                "status": Status.SUCCESS,
-                "stats": _made(Stats, stats),
-                "events": EventLog([], self.names),
-                # Of the inputs it asks for the span, the tolerances and the kinds: not for the numbers of this call.
-                "interpolation": Interpolation(run, inputs, reached, steps if self.dense else None, times, y),
-                "problem": problem,
-                "algorithm": run.given,
-            },
-        )
+        fields = {
+            "t": times,
+            "y": y,
+            "status": _SUCCESS,
+            "stats": _made(Stats, self.stats, counts),
+            "events": self.events,
+            # Of the inputs it asks for the span, the tolerances and the kinds: not for the numbers of this call.
+            "interpolation": Interpolation(run, inputs, reached, steps if self.dense else None, times, y),
+            "problem": problem,
+            "algorithm": run.given,
+        }
+        return _made(Solution, fields)
 
 
-_NO_WORK = (0,) * len(COUNTED)
+_NO_WORK = (0, 0, 0, 0)
+_SUCCESS, _new = Status.SUCCESS, object.__new__
 
 
 def _seen(state: Any) -> tuple[Any, ...]:
@@ -218,8 +219,9 @@ def _unseen(given: Any) -> None:
     """What can't be seen quickly."""
 
 
-def _made(kind: type, fields: dict[str, Any]) -> Any:
+def _made(kind: type, *fields: dict[str, Any]) -> Any:
     """A frozen dataclass of all of its fields, without a call for each of them."""
-    made = object.__new__(kind)
-    object.__setattr__(made, "__dict__", fields)
+    made = _new(kind)
+    for some in fields:
+        made.__dict__.update(some)
     return made
