@@ -107,30 +107,22 @@ class Repeat:
             times = run.backend.data_times(times, self.model.y0)
         if self.nested:
             y = self.model.packing.unpack(run.backend, y, lead=1)
-        jacobians, factorisations, solves, failures = work or _NO_WORK
-        counts = {
-            "n_steps": accepted + rejected,
-            "n_accepted": accepted,
-            "n_rejected": rejected,
-            "n_f": calls,
-            "n_jacobians": jacobians,
-            "n_factorisations": factorisations,
-            "n_solves": solves,
-            "n_newton_failures": failures,
-            "seconds": time.perf_counter() - began,
-        }
-        fields = {
-            "t": times,
-            "y": y,
-            "status": _SUCCESS,
-            "stats": _made(Stats, self.stats, counts),
-            "events": self.events,
-            # Of the inputs it asks for the span, the tolerances and the kinds: not for the numbers of this call.
-            "interpolation": Interpolation(run, inputs, reached, steps if self.dense else None, times, y),
-            "problem": problem,
-            "algorithm": run.given,
-        }
-        return _made(Solution, fields)
+        # Frozen dataclasses of all of their fields, without a call for each and without dictionaries in between.
+        stats, solution = _new(Stats), _new(Solution)
+        fields = stats.__dict__
+        fields.update(self.stats)
+        fields["n_steps"] = accepted + rejected
+        fields["n_accepted"], fields["n_rejected"], fields["n_f"] = accepted, rejected, calls
+        fields["n_jacobians"], fields["n_factorisations"], fields["n_solves"], fields["n_newton_failures"] = (
+            work or _NO_WORK
+        )
+        fields["seconds"] = time.perf_counter() - began
+        fields = solution.__dict__
+        fields["t"], fields["y"], fields["status"], fields["stats"] = times, y, _SUCCESS, stats
+        # Of the inputs it asks for the span, the tolerances and the kinds: not for the numbers of this call.
+        fields["interpolation"] = Interpolation(run, inputs, reached, steps if self.dense else None, times, y)
+        fields["events"], fields["problem"], fields["algorithm"] = self.events, problem, run.given
+        return solution
 
 
 _NO_WORK = (0, 0, 0, 0)
@@ -217,11 +209,3 @@ def _params_like(own: Any) -> Callable[[Any], Any]:
 
 def _unseen(given: Any) -> None:
     """What can't be seen quickly."""
-
-
-def _made(kind: type, *fields: dict[str, Any]) -> Any:
-    """A frozen dataclass of all of its fields, without a call for each of them."""
-    made = _new(kind)
-    for some in fields:
-        made.__dict__.update(some)
-    return made
