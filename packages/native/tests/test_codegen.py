@@ -155,6 +155,18 @@ STEPS = {
 }
 
 
+def test_sums_leave_out_what_is_known_to_be_zero():
+    """A weighted sum of arrays of zeros is its first term, and of others goes without them."""
+    y, h = np.array([1.0, -0.0, 2.0]), 0.5
+    alone = stage(lambda y, h: _recording.combine(y, h, (0.3,), (xp.zeros(3),)), y, h)
+    assert "combine" not in alone.show()
+    assert np.array_equal(alone(y, h), y)
+    among = stage(lambda y, h: _recording.combine(y, h, (0.3, 2.0), (xp.zeros(3), y)), y, h)
+    assert np.array_equal(among(y, h), y + h * (2.0 * y))
+    nothing = stage(lambda h: _recording.combine(None, h, (0.3,), (xp.zeros(3),)), h)
+    assert np.array_equal(nothing(h), np.zeros(3))
+
+
 @pytest.mark.parametrize("size", [3, 50])
 @pytest.mark.parametrize("step", STEPS)
 def test_deep_chains(step, size):

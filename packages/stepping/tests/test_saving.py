@@ -42,6 +42,19 @@ def test_saving_times_do_not_change_the_steps(numpy_or_jax, double):
     assert_allclose(np.asarray(few.y[-1, :]), np.asarray(many.y[-1, :]), rtol=0, atol=1e-15)
 
 
+@pytest.mark.parametrize("method", ["Tsit5", "RK4"])
+@pytest.mark.parametrize("jumps", [(), (1.0,), (1.0, 3.0)], ids=["smooth", "a jump inside", "a jump at the end"])
+def test_the_end_alone_is_what_saving_the_end_gives(numpy_or_jax, double, method, jumps):
+    """saveat="end" keeps nothing to look inside of steps by, and takes the steps and gives the state of saveat=[t1]."""
+    step = {"dt": 0.01} if method == "RK4" else TIGHT
+    problem = ev.ODEProblem(rotation, double(numpy_or_jax, [1.0, 0.0]), (0.0, 3.0), discontinuities=jumps)
+    end, named = (ev.solve(problem, method, saveat=saveat, **step) for saveat in ("end", [3.0]))
+    assert np.asarray(end.t).tolist() == [3.0]
+    assert end.stats.n_f == named.stats.n_f
+    assert_allclose(np.asarray(end.y), np.asarray(named.y), rtol=0, atol=1e-15)
+    assert_allclose(np.asarray(end.y), circle(np.array([3.0])), atol=1e-8)
+
+
 def test_times_may_be_an_array_of_the_problems_own_library(xp, double, problem):
     """saveat= takes the arrays that the problem is made of, lists and tuples."""
     for saveat in (double(xp, [0.5, 1.0]), [0.5, 1.0], (0.5, 1.0)):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 import evolvent as ev
+from evolvent_stepping import StepControl
 
 TIGHT = {"rtol": 1e-10, "atol": 1e-12}
 
@@ -49,6 +50,19 @@ def test_statistics_are_consistent(eager_xp, double):
     assert stats.seconds > 0.0
     assert len(calls) == stats.n_f
     assert stats.backend.startswith("eager")
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("error", [1e-4, 0.3, 1.0, 1.7, 40.0, 0.0, 1e300, np.inf, np.nan])
+def test_without_memory_the_size_follows_the_last_error(order, error):
+    """The ratio is a power of the error between its bounds, and the least where the error is no number."""
+    b, control = ev.NumpyBackend(), StepControl(beta=(1.0, 0.0, 0.0))
+    accepted = error <= 1.0
+    factor, memory = control.factor(b, error, order, control.start(b), accepted)
+    wanted = control.safety * max(error, 1e-10) ** (-1.0 / (order + 1)) if np.isfinite(error) else 0.0
+    bound = control.largest if accepted else 1.0
+    assert_allclose(factor, min(max(wanted, control.smallest), bound), rtol=1e-14)
+    assert memory.rejected == (not accepted)
 
 
 @pytest.mark.parametrize(("t1", "dt"), [(1.0, 0.1), (1.0, 0.3), (1.0, 1.0), (1.0, 5.0), (-2.0, 0.7), (0.3, 0.1)])
