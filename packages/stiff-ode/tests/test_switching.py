@@ -188,6 +188,21 @@ def test_oscillations_that_show(rtol):
     assert both.stats.n_steps < 1.05 * explicit.stats.n_steps
 
 
+@pytest.mark.parametrize("backend", ["native", "eager"])
+def test_nan_in_f(backend):
+    """What can't be judged, as where f is NaN or nothing moves, is no reason to switch, and raises no warning."""
+    lost = ev.ODEProblem(lambda t, y, p: 0.0 * y + np.sqrt(1.0 - t), np.ones(2), (0.0, 2.0))
+    solution = ev.solve(lost, BOTH, backend=backend, throw=False)
+    assert solution.status in (ev.Status.NON_FINITE, ev.Status.STEP_TOO_SMALL)
+    assert solution.stats.n_jacobians == 0
+
+
+def test_right_sides_of_time_alone():
+    """A problem that is an integral has a Jacobian without entries, and is solved like any other."""
+    solution = ev.solve(ev.ODEProblem(lambda t, y, p: [np.cos(t), 2.0 * t], np.zeros(2), (0.0, 1.0)), rtol=1e-8)
+    assert solution.y[-1] == pytest.approx([np.sin(1.0), 1.0], rel=1e-6)
+
+
 def test_no_new_start_behind_a_dose():
     """The implicit method goes on behind a dose: the explicit one does not have to find out again."""
     problem = ev.ODEProblem(

@@ -71,10 +71,10 @@ class AutoSwitch(Stepper):
     Oscillations need more haste. A method that is stable for a decay of some speed may amplify an oscillation as fast,
     a little each step, until the error that this makes bounds the steps; and what has once been amplified an implicit
     method has to follow too. But a step that is accepted although no eigenvalue of that size is stable tells that the
-    fast process, whatever its kind, is below the tolerance, and would now grow. So after such a step the implicit method
-    is tried at once. Unless its steps soon are some times longer than the explicit ones may be, it gives way, and the
-    next trial takes more such steps. Problems in which fast oscillations are part of the solution never come there:
-    their errors bound the steps before.
+    fast process, whatever its kind, is no larger than some tolerances, and would now grow. After such a step the
+    implicit method is tried at once. Unless its steps soon are some times longer than the explicit ones may be, it
+    gives way, and the next trial takes more such steps. Where fast oscillations are part of the solution their errors
+    bound the steps before.
 
     Parameters
     ----------
@@ -214,7 +214,8 @@ class AutoSwitch(Stepper):
         far = c.where(distant, mode.far + one, mode.far)
         begins = c.logical_and(distant, far >= mode.caution)
         # In eigenvalues too, for the solution itself may have become slower.
-        reach = c.where(mode.reach > 0.0, mode.reach, fast / length * mode.stable)
+        here = c.where(tries, fast, nothing) * (mode.stable / length)
+        reach = c.where(mode.reach > 0.0, mode.reach, here)
         grown = c.logical_and(fast >= PAYS * reach, length >= PAYS * mode.stable)
         vain = c.logical_and(mode.trial == one, c.logical_not(grown))
         turns = c.logical_or(c.logical_or(persuaded, begins), vain)
@@ -226,11 +227,11 @@ class AutoSwitch(Stepper):
             c.where(turns, none, far),
             c.where(vain, c.minimum(LATER * mode.caution, b.integer(LATEST)), mode.caution),
             c.where(begins, b.integer(TRIAL), c.where(grown, none, c.maximum(mode.trial - one, none))),
-            c.where(begins, length / fast * interval, mode.stable),
-            c.where(tries, reach, nothing),
+            c.where(begins, length * (interval / c.maximum(fast, interval)), mode.stable),
+            c.where(begins, nothing, reach),
         )
         trial = c.where(mode.trial > one, mode.trial - one, mode.trial)
-        again = mode._replace(doubts=doubts, trial=trial, reach=c.where(tries, reach, nothing))
+        again = mode._replace(doubts=doubts, trial=trial, reach=reach)
         return after, again
 
     def _norm(self, method, system, step, y) -> Any:
