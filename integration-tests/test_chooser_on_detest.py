@@ -8,7 +8,7 @@ from evolvent_testing.problems import dae_problems, reference_problems, stiff_pr
 
 NOT_STIFF = {name: maker for name, maker in reference_problems().items() if name.startswith("detest_")}
 STIFF = {name: maker for name, maker in stiff_problems().items() if name.startswith("stiff_detest_")}
-TEST_SET = ["robertson", "hires", "oregonator", "pollution", "pyrolysis", "van_der_pol"]
+TEST_SET = ["robertson", "hires", "oregonator", "pollution", "pyrolysis", "van_der_pol", "beam"]
 STIFF.update({name: stiff_problems()[name] for name in TEST_SET}, **dae_problems())
 
 # In evaluations of f as cheap as here: a Jacobian, a factorisation, a substitution, and what a step takes beside them,
@@ -16,8 +16,8 @@ STIFF.update({name: stiff_problems()[name] for name in TEST_SET}, **dae_problems
 JACOBIAN, FACTORISATION, SOLVE, STEP = 1.0, 2.0, 0.25, 6.0
 # How many tolerances the error at the end may be, over many periods or with growing solutions.
 ALLOWED = 1e3
-# Bodies by the dozen, every one of which attracts every other: a while to compile.
-LONG = {"detest_c4", "detest_c5"}
+# Bodies by the dozen, every one of which attracts every other, and eighty equations: a while to compile.
+LONG = {"detest_c4", "detest_c5", "beam"}
 
 
 def solved(maker, method, rtol):

@@ -163,6 +163,57 @@ def test_oscillations_beside_the_imaginary_axis():
     assert both.stats.n_steps < 0.2 * explicit.stats.n_steps
 
 
+@pytest.mark.parametrize("rtol", [1e-3, 1e-4, 1e-6])
+def test_oscillations_below_the_tolerance(rtol):
+    """A beam's fast oscillations are damped before explicit steps excite them, on both sides of its jump."""
+    reference = problems.beam(np, parts=20)
+    options = {"rtol": rtol, "atol": rtol, "saveat": "end"}
+    both, implicit = (ev.solve(reference.problem(), method, **options) for method in (BOTH, "Rodas5P"))
+    assert both.stats.n_steps < implicit.stats.n_steps + 20
+    exact = ev.solve(reference.problem(), "RadauIIA9", rtol=1e-10, atol=1e-10, saveat="end")
+    assert np.abs(both.y[-1] - exact.y[-1]).max() < 100.0 * rtol * np.abs(exact.y[-1]).max()
+
+
+@pytest.mark.parametrize("rtol", [1e-2, 1e-4])
+def test_oscillations_that_show(rtol):
+    """What the tolerance asks to follow is followed explicitly, and trials of the other method cost little."""
+    chain = ev.ODEProblem(
+        lambda t, y, p: [y[1], -p * y[0] + np.sin(t), y[3], -0.1 * p * y[2]],
+        np.asarray([1.0, 0.0, 0.0, 1.0]),
+        (0.0, 20.0),
+        params=400.0,
+    )
+    both, explicit = (ev.solve(chain, method, rtol=rtol, atol=rtol, saveat="end") for method in (BOTH, "Tsit5"))
+    assert both.stats.n_jacobians < 0.05 * both.stats.n_steps
+    assert both.stats.n_steps < 1.05 * explicit.stats.n_steps
+
+
+@pytest.mark.parametrize("backend", ["native", "eager"])
+def test_nan_in_f(backend):
+    """What can't be judged, as where f is NaN or nothing moves, is no reason to switch, and raises no warning."""
+    lost = ev.ODEProblem(lambda t, y, p: 0.0 * y + np.sqrt(1.0 - t), np.ones(2), (0.0, 2.0))
+    solution = ev.solve(lost, BOTH, backend=backend, throw=False)
+    assert solution.status in (ev.Status.NON_FINITE, ev.Status.STEP_TOO_SMALL)
+    assert solution.stats.n_jacobians == 0
+
+
+def test_right_sides_of_time_alone():
+    """A problem that is an integral has a Jacobian without entries, and is solved like any other."""
+    solution = ev.solve(ev.ODEProblem(lambda t, y, p: [np.cos(t), 2.0 * t], np.zeros(2), (0.0, 1.0)), rtol=1e-8)
+    assert solution.y[-1] == pytest.approx([np.sin(1.0), 1.0], rel=1e-6)
+
+
+def test_no_new_start_behind_a_dose():
+    """The implicit method goes on behind a dose: the explicit one does not have to find out again."""
+    problem = ev.ODEProblem(
+        lambda t, y, p: [y[1], -1e8 * (y[0] - np.sin(t)) - 1e4 * y[1]],
+        np.asarray([0.0, 1.0]),
+        (0.0, 10.0),
+        events=[ev.Dose(times=[3.0, 6.0], effect=lambda t, y, p: y)],
+    )
+    assert len(turns(problem, rtol=1e-5, atol=1e-7)) == 1
+
+
 @pytest.mark.parametrize("stiff", ["QNDF", "RadauIIA5", "KenCarp4"])
 @pytest.mark.parametrize("backend", ["native", "eager"])
 def test_any_implicit_method(stiff, backend):

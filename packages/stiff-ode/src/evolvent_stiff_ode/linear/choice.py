@@ -63,7 +63,8 @@ def _by_size_and_density(model: Any) -> LinearSolver:
     ):
         return DenseLU()
     pattern = pattern_of(model)
-    if pattern is None:
+    # Without an entry, where f depends on time alone, there is nothing to be sparse.
+    if pattern is None or pattern.size == 0:
         return DenseLU()
     if n > MANY and pattern.density <= DENSE and envelope(pattern) > FILL and "residual" not in model.right_sides:
         return BiCGStab(ILU())
