@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from ._events import Dose, Event, NonNegative
     from ._hooks import hookimpl
+    from ._jumps import ConstantRate, JumpProblem, MassAction, VariableRate
     from ._numpy import NumpyBackend
     from ._problem import DAEProblem, EnsembleProblem, ODEProblem, Problem, SecondOrderODEProblem, SplitODEProblem
     from ._protocol import Backend
@@ -37,6 +38,7 @@ _HOME = {
     "Backend": "_protocol",
     "BackendError": "_errors",
     "CannotStage": "_errors",
+    "ConstantRate": "_jumps",
     "DAEProblem": "_problem",
     "Dose": "_events",
     "EagerBackend": "_eager",
@@ -45,6 +47,8 @@ _HOME = {
     "Event": "_events",
     "EventLog": "_solution",
     "InputError": "_errors",
+    "JumpProblem": "_jumps",
+    "MassAction": "_jumps",
     "NonNegative": "_events",
     "NumpyBackend": "_numpy",
     "ODEProblem": "_problem",
@@ -59,6 +63,7 @@ _HOME = {
     "Stats": "_solution",
     "Status": "_status",
     "UnknownAlgorithmError": "_errors",
+    "VariableRate": "_jumps",
     "algorithms": "_registry",
     "choose_backend": "_backend",
     "compile": "_solve",
@@ -74,6 +79,7 @@ __all__ = [
     "Backend",
     "BackendError",
     "CannotStage",
+    "ConstantRate",
     "DAEProblem",
     "Dose",
     "EagerBackend",
@@ -82,6 +88,8 @@ __all__ = [
     "Event",
     "EventLog",
     "InputError",
+    "JumpProblem",
+    "MassAction",
     "NonNegative",
     "NumpyBackend",
     "ODEProblem",
@@ -96,6 +104,7 @@ __all__ = [
     "Stats",
     "Status",
     "UnknownAlgorithmError",
+    "VariableRate",
     "algorithms",
     "choose_backend",
     "compile",

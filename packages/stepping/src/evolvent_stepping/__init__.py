@@ -3,11 +3,14 @@
 A method is a `Stepper`: three pure functions of arrays. All else is here.
 """
 
+from ._events import first_crossing
 from ._control import Memory, StepControl
 from ._hermite import Hermite, hermite
 from ._integrator import Integrator
 from ._model import Model
+from ._march import record_step
 from ._options import Options
+from ._state import RUNNING
 from ._stepper import Entry, Part, Step, Stepper, Work
 from ._system import System
 
@@ -26,5 +29,8 @@ __all__ = [
     "Stepper",
     "System",
     "Work",
+    "RUNNING",
+    "first_crossing",
+    "record_step",
     "hermite",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 from evolvent import EventLog, Occurrences, Solution, Stats, Status
 from evolvent.trees import tree_map
 
-from ._interpolation import Interpolation
+from ._interpolation import between
 
 COUNTED = ("jacobians", "factorisations", "solves", "newton_failures")
 
@@ -37,6 +37,7 @@ def solution_of(run: Any, problem: Any, inputs: Any, state: Any, watch: Any, sec
         algorithm=run.stepper.name,
         seconds=seconds,
         note=b.note,
+        seed=seed_of(b, inputs),
     )
     steps = None
     if run.plan.dense:
@@ -47,10 +48,18 @@ def solution_of(run: Any, problem: Any, inputs: Any, state: Any, watch: Any, sec
         status=m.status if b.traced else Status(int(m.status)),
         stats=stats,
         events=events(run, problem, state, [happened for _, happened in watch.chunks if happened is not None]),
-        interpolation=Interpolation(run, inputs, (m.t, m.y, state.params), steps, times, y),
+        interpolation=between(run, inputs, (m.t, m.y, state.params), steps, times, y),
         problem=problem,
         algorithm=run.given,
     )
+
+
+def seed_of(b: Any, inputs: Any) -> int | None:
+    """The seed of a solve's random numbers; None where there are none, or it is traced."""
+    if not inputs.noise or b.traced:
+        return None
+    low, high = (int(np.ravel(b.host(word))[0]) for word in inputs.noise[:2])
+    return low | high << 31
 
 
 def start_alone(run: Any, problem: Any, inputs: Any) -> Solution:

@@ -8,7 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from evolvent import DAEProblem, Dose, Event, InputError, NonNegative, SecondOrderODEProblem, SplitODEProblem
+from evolvent import (
+    DAEProblem,
+    Dose,
+    Event,
+    InputError,
+    JumpProblem,
+    NonNegative,
+    SecondOrderODEProblem,
+    SplitODEProblem,
+)
 from evolvent.compiled import adapted
 from evolvent.trees import Packing, Pair, flatten, is_array, is_nested, unflatten
 
@@ -56,13 +65,30 @@ class Model:
             q, v = b.initial(state[0], "q0"), b.initial(state[1], "v0")
             dtype = b.xp.result_type(q.dtype, v.dtype)
             return b.xp.stack([b.xp.astype(q, dtype), b.xp.astype(v, dtype)]), Pair()
+        counts = isinstance(self.problem, JumpProblem)
         if not is_nested(state):
-            return b.initial(state, "y0"), Packing()
+            dtype = self._counted(state) if counts else None
+            return self._initial(state, dtype), Packing(dtype=dtype)
         leaves, structure = flatten(state, lists=False)
-        arrays = [b.initial(leaf, "y0") for leaf in leaves]
+        dtypes = [self._counted(leaf) if counts else None for leaf in leaves]
+        arrays = [self._initial(leaf, dtype) for leaf, dtype in zip(leaves, dtypes, strict=True)]
         dtype = b.xp.result_type(*(array.dtype for array in arrays))
         flat = [b.xp.reshape(b.xp.astype(array, dtype), (-1, *b.lanes)) for array in arrays]
-        return b.xp.concat(flat, axis=0), Packing(arrays, structure, len(b.lanes))
+        return b.xp.concat(flat, axis=0), Packing(arrays, structure, len(b.lanes), dtypes=dtypes)
+
+    def _initial(self, leaf: Any, counted: Any) -> Any:
+        """A leaf of the state as a floating array: counts in the precision of times, which holds more of them."""
+        b = self.backend
+        if counted is not None:
+            array = leaf if is_array(leaf) else b.xp.asarray(leaf, device=b.device)
+            leaf = b.xp.astype(array, getattr(b, "real_type", b.xp.float64))
+        return b.initial(leaf, "y0")
+
+    def _counted(self, leaf: Any) -> Any:
+        """The integer dtype of counts, which are computed with as reals and given back as what they were."""
+        b = self.backend
+        dtype = (leaf if is_array(leaf) else b.xp.asarray(leaf, device=b.device)).dtype
+        return dtype if b.xp.isdtype(dtype, "integral") else None
 
     def params(self, leaves: tuple[Any, ...]) -> Any:
         """Rebuild the user's parameters of their passed leaves."""
@@ -263,6 +289,8 @@ def _right_sides(problem: Any) -> tuple[str, ...]:
         return ("a",)
     if isinstance(problem, DAEProblem):
         return ("residual",)
+    if isinstance(problem, JumpProblem):
+        return ()
     return ("f_implicit", "f_explicit") if isinstance(problem, SplitODEProblem) else ("f",)
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
 from evolvent import InputError
+
+SEED_BITS = 62  # of a seed: two words that fit into signed integers of 32 bits
+SEED_WORD = 0x7FFFFFFF
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +54,9 @@ class Options:
         Raise `evolvent.SolveError` when the solve fails; otherwise the solution's status says it.
     max_events : int
         Length of the event log where it can't grow, inside a compiled solve.
+    seed : int, optional
+        Names the random numbers of methods that draw some, 0 <= seed < 2**62: equal seeds give equal paths, on every
+        backend. Drawn from the system's own entropy when None; ``solution.stats.seed`` tells.
     check_jacobian : bool
         Compare the problem's jacobian and sparsity with derivatives of f, before the solve.
     """
@@ -70,6 +77,7 @@ class Options:
     progress: bool = False
     throw: bool = True
     max_events: int = 256
+    seed: int | None = None
     check_jacobian: bool = False
 
     @classmethod
@@ -105,7 +113,15 @@ class Options:
                 raise InputError(name, f"{stepper.name} has no such option.", elsewhere.get(name, hint))
         options = cls(**given)
         options._check(stepper)
-        return options
+        return options._seeded(stepper)
+
+    def _seeded(self, stepper: Any) -> Options:
+        """The options with a seed, for a method that draws random numbers."""
+        if not stepper.random:
+            if self.seed is not None:
+                raise InputError("seed", f"{stepper.name} draws no random numbers.", "Leave seed out.")
+            return self
+        return replace(self, seed=secrets.randbits(SEED_BITS) if self.seed is None else require_seed(self.seed))
 
     def _check(self, stepper: Any) -> None:
         for name in ("rtol", "dt", "min_step", "max_step", "wall_time"):
@@ -135,6 +151,13 @@ class Options:
 
     def is_adaptive(self, stepper: Any) -> bool:
         return stepper.adaptive if self.adaptive is None else self.adaptive
+
+
+def require_seed(seed: Any) -> int:
+    """The seed as an integer, if it is one."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**SEED_BITS:
+        raise InputError("seed", f"must be an integer from 0 to 2**{SEED_BITS} - 1, got {seed!r}.")
+    return int(seed)
 
 
 def _known(value: Any) -> float | None:

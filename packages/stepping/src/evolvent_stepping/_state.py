@@ -79,7 +79,7 @@ class Inputs(NamedTuple):
     """The numbers of a solve.
 
     `stops` ends with the end of the span; `doses` has, for each stop, the number of its dose and -1 elsewhere;
-    `fresh` says where f jumps.
+    `fresh` says where f jumps. `noise` names the random numbers: the two words of a key, and the trajectory.
     """
 
     y0: Any
@@ -98,6 +98,7 @@ class Inputs(NamedTuple):
     fresh: Any
     nonnegative: Any
     mass: Any = None
+    noise: Any = ()
 
 
 class Crossing(NamedTuple):

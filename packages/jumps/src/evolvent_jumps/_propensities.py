@@ -1,0 +1,96 @@
+"""How often each channel fires, and what its firing changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evolvent.lanes import to_numpy
+
+from ._draws import arrays
+
+
+def counts_of(b: Any, y: Any) -> Any:
+    """The state as an array of the control plane, where counting is done: eagerly that of the host."""
+    return y if b.compiled or isinstance(y, arrays(b).ndarray) else to_numpy(y).astype(float)
+
+
+def state_of(b: Any, x: Any, like: Any) -> Any:
+    """Counts as the state's own library has them."""
+    if b.compiled or isinstance(like, arrays(b).ndarray):
+        return x
+    return b.xp.asarray(x, dtype=like.dtype, device=b.device)
+
+
+class Channels:
+    """The channels of a network in one solve.
+
+    Parameters
+    ----------
+    like : array
+        The state, as its own library has it.
+    """
+
+    def __init__(self, network: Any, system: Any, like: Any):
+        self.network, self.system, self.like = network, system, like
+        self.backend = system.backend
+
+    def constants(self, t: Any) -> Any:
+        """The rate constants of all reactions, with their factors, as the parameters are now."""
+        if not self.network.n_reactions:
+            return ()
+        b = self.backend
+        found = counts_of(b, self.system.functions["constants"](t, self.like, self.system.params))
+        factors = self.network.factors
+        return found * (factors[:, None] if b.lanes and found.ndim == 2 else factors)
+
+    def of_functions(self, t: Any, x: Any) -> tuple[Any, ...]:
+        """The rates of all channels that are functions, control scalars."""
+        if not self.network.jumps:
+            return ()
+        b = self.backend
+        rates = self.system.functions["rates"](t, state_of(b, x, self.like), self.system.params)
+        return b.to_control(*rates) if len(rates) > 1 else (b.to_control(*rates),)
+
+    def written_out(self, t: Any, x: Any, constants: Any) -> list[Any]:
+        """All propensities, control scalars."""
+        b, network = self.backend, self.network
+        counts = [b.pick(x, i) for i in range(network.n_species)]
+        found = []
+        for j in range(network.n_reactions):
+            a = b.pick(constants, j)
+            for i, n in network.reactants[j].items():
+                for k in range(n):
+                    a = a * (counts[i] - float(k) if k else counts[i])
+            found.append(a)
+        return [*found, *self.of_functions(t, x)]
+
+    def fired(self, t: Any, x: Any, channel: Any) -> Any:
+        """The counts after a channel fired."""
+        b, network = self.backend, self.network
+        if network.n_reactions:
+            x = x + _row(b, network.net_rows, channel)
+        for j in range(len(network.jumps)):
+            x = b.cond(
+                channel == network.n_reactions + j,
+                lambda x, j=j: counts_of(
+                    b, self.system.functions[f"jump{j}"](t, state_of(b, x, self.like), self.system.params)
+                ),
+                lambda x: x,
+                x,
+            )
+        return x
+
+
+def _row(b: Any, table: Any, i: Any) -> Any:
+    """One row of a constant table; with lanes each lane's own, a column."""
+    return table[i].T if b.lanes else b.pick(table, i)
+
+
+def invalid(b: Any, rates: Any, first: int) -> Any:
+    """The number of the first rate that is negative or NaN, counted from `first`; -1 where all are well."""
+    c = b.control
+    found = b.integer(-1)
+    for j, rate in reversed(list(enumerate(rates))):
+        well = c.logical_and(rate >= 0.0, c.isfinite(rate))
+        found = c.where(well, found, b.integer(first + j))
+    return found
