@@ -81,6 +81,11 @@ class EagerBackend:
             table = table[i]
         return table
 
+    def replaced(self, table, index, value):
+        table = table.copy()
+        table[index] = value
+        return table
+
     def scale(self, value, like):
         """A control-plane real as it enters arithmetic with arrays like `like`."""
         return float(value)

@@ -144,6 +144,11 @@ class LanesBackend(EagerBackend):
         (i,) = index
         return np.broadcast_to(table[i], self.lanes) if table.ndim == 1 else table[i, np.arange(self.lanes[0])]
 
+    def replaced(self, table, index, value):
+        table = table.copy()
+        table[index, np.arange(self.lanes[0])] = value
+        return table
+
     def to_control(self, *scalars):
         if len(scalars) == 1:
             return self._entries(scalars[0], np.float64)

@@ -95,6 +95,13 @@ class Backend(Protocol):
         """Read a table at control-plane integers."""
         ...
 
+    def replaced(self, table, index, value) -> Any:
+        """An array of the control plane with the entry at a control-plane integer replaced.
+
+        Compilers write in place where the array given is not read any more.
+        """
+        ...
+
     def to_control(self, *scalars) -> Any:
         """Bring data-plane scalars to the control plane, all in one transfer; derivatives don't follow."""
         ...

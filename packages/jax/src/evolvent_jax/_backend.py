@@ -89,6 +89,9 @@ class JaxBackend(EagerBackend):
             return table[index]
         return jnp.asarray(table)[index]
 
+    def replaced(self, table, index, value):
+        return jnp.asarray(table).at[index].set(value)
+
     def scale(self, value, like):
         return jnp.asarray(value, dtype=self.real_dtype(like.dtype))
 

@@ -96,7 +96,10 @@ class Aggregator(Stepper):
                 f"{self.name} is for jumps alone, and this problem's state is moved by an ODE between them.",
                 "Leave the algorithm out.",
             )
-        return replace(self, network=network_of(model))
+        network = network_of(model)
+        if network.jumps and network.given is None:
+            network.patterns = _patterns(model, network)
+        return replace(self, network=network)
 
     def parts(self, model) -> dict[str, Part]:
         """List the rates and effects."""
@@ -227,6 +230,25 @@ class Aggregator(Stepper):
         if culprit < 0 or self.network is None:
             return ""
         return f"It is that of {run.stepper.network.names[culprit]}."
+
+
+def _patterns(model: Any, network: Network) -> Any:
+    """The species that each function's rate asks for; None where nobody can tell."""
+    b = model.backend
+    if b.lanes or b.traced:
+        return None
+
+    def rates(y: Any, t: Any, params: Any) -> Any:
+        found = [_rate(model, jump, t, y, params) for jump in network.jumps]
+        return b.xp.stack([b.xp.asarray(rate) for rate in found])
+
+    pattern = b.sparsity(rates, model.y0, b.real(model.problem.t_span[0]), model.params0)
+    if pattern is None:
+        return None
+    found: list[list[int]] = [[] for _ in network.jumps]
+    for row, column in zip(pattern.rows.tolist(), pattern.columns.tolist(), strict=True):
+        found[row].append(column)
+    return found
 
 
 def _rate(model: Any, jump: Any, t: Any, y: Any, params: Any) -> Any:

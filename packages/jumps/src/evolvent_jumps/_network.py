@@ -54,6 +54,7 @@ class Network:
         self.net_start, self.net_species, self.net_change = _compressed([row.items() for row in net])
         self.reactants, self.net = reactants, net
         self.given = problem.dependencies
+        self.patterns: Any = None  # of the rates of functions: the species that each asks for, None for all
 
     @property
     def n_reactions(self) -> int:
@@ -78,6 +79,41 @@ class Network:
         return rows
 
     @cached_property
+    def factor_columns(self) -> list[tuple[np.ndarray, np.ndarray | None, np.ndarray | None]]:
+        """The factors of all propensities, one after the other: slots, scales and offsets, None where all are trivial."""
+        return [
+            (
+                np.ascontiguousarray(self.slots[:, r]),
+                None if np.all(self.scales[:, r] == 1.0) else np.ascontiguousarray(self.scales[:, r]),
+                None if np.all(self.offsets[:, r] == 0.0) else np.ascontiguousarray(self.offsets[:, r]),
+            )
+            for r in range(self.slots.shape[1])
+        ]
+
+    @cached_property
+    def dependents(self) -> tuple[np.ndarray, np.ndarray]:
+        """The channels whose rates channel j may change: of the second array those from ``first[j]`` to the next."""
+        start, channels, _ = _compressed([[(i, 0) for i in row] for row in self._dependent_rows()])
+        return start, channels
+
+    def _dependent_rows(self) -> list[list[int]]:
+        n = self.n_reactions
+        if self.given is not None:
+            place = {number: j for j, number in enumerate(self.order)}
+            return [sorted({j, *(place[int(i)] for i in self.given[self.order[j]])}) for j in range(self.n_channels)]
+        asking: list[set[int]] = [set() for _ in range(self.n_species)]
+        for j, row in enumerate(self.reactants):
+            for species in row:
+                asking[species].add(j)
+        for k in range(len(self.jumps)):
+            wanted = None if self.patterns is None else self.patterns[k]
+            for species in range(self.n_species) if wanted is None else wanted:
+                asking[species].add(n + k)
+        rows = [sorted({j, *(i for species in row for i in asking[species])}) for j, row in enumerate(self.net)]
+        # An effect may change anything.
+        return rows + [list(range(self.n_channels))] * len(self.jumps)
+
+    @cached_property
     def digest(self) -> bytes:
         """Names what code depends on."""
         hashed = blake2b(digest_size=32)
@@ -85,7 +121,7 @@ class Network:
         for array in arrays:
             hashed.update(repr((array.shape, array.dtype.str)).encode())
             hashed.update(array.tobytes())
-        hashed.update(repr((self.n_species, self.given, [_kind(jump) for jump in self.jumps])).encode())
+        hashed.update(repr((self.n_species, self.given, self.patterns, [_kind(jump) for jump in self.jumps])).encode())
         return hashed.digest()
 
     def __eq__(self, other: object) -> bool:

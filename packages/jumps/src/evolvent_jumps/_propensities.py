@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from evolvent.lanes import to_numpy
 
 from ._draws import arrays
+from ._network import SMALL
 
 
 def counts_of(b: Any, y: Any) -> Any:
@@ -64,11 +67,62 @@ class Channels:
             found.append(a)
         return [*found, *self.of_functions(t, x)]
 
+    def of(self, x: Any, constants: Any, functions: tuple[Any, ...], channel: Any) -> Any:
+        """One channel's propensity, a control scalar; `functions` are what `of_functions` gave at these counts."""
+        b, c, network = self.backend, self.backend.control, self.network
+        a: Any = b.real(0.0)
+        if network.n_reactions:
+            last = network.n_reactions - 1
+            j = c.minimum(channel, b.integer(last)) if network.jumps else channel
+            a = b.pick(constants, j)
+            for slots, scales, offsets in network.factor_columns:
+                factor = b.pick(x, b.pick(slots, j))
+                if scales is not None:
+                    factor = factor * b.pick(scales, j)
+                if offsets is not None:
+                    factor = factor - b.pick(offsets, j)
+                a = a * factor
+        for k, rate in enumerate(functions):
+            a = c.where(channel == network.n_reactions + k, rate, a)
+        return a
+
+    def all(self, t: Any, x: Any, constants: Any) -> Any:
+        """All propensities, an array (channels,) and lanes."""
+        b, xp, network = self.backend, arrays(self.backend), self.network
+        parts = []
+        if network.n_reactions:
+            a, wide = constants, (slice(None), None) if b.lanes else slice(None)
+            if b.lanes and a.ndim == 1:
+                a = a[:, None]
+            for slots, scales, offsets in network.factor_columns:
+                factor = xp.take(x, slots, axis=0)
+                factor = factor if scales is None else factor * scales[wide]
+                a = a * (factor if offsets is None else factor - offsets[wide])
+            parts.append(a)
+        functions = self.of_functions(t, x)
+        if functions:
+            parts.append(xp.stack([xp.asarray(rate) for rate in functions]))
+        return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
+
+    def each_dependent(self, channel: Any, carry: Any, body: Any) -> Any:
+        """Carry a tree through ``body(carry, dependent)`` for each channel whose rate `channel` may change."""
+        b, (start, dependents) = self.backend, self.network.dependents
+        first, behind = b.pick(start, channel), b.pick(start, channel + 1)
+        longest = int(np.max(np.diff(start), initial=0))
+        _, carry = b.while_loop(
+            lambda s: s[0] < behind,
+            lambda s: (s[0] + 1, body(s[1], b.integer(b.pick(dependents, s[0])))),
+            (b.integer(first), carry),
+            max_iterations=longest,
+            resumable=True,
+        )
+        return carry
+
     def fired(self, t: Any, x: Any, channel: Any) -> Any:
         """The counts after a channel fired."""
         b, network = self.backend, self.network
         if network.n_reactions:
-            x = x + _row(b, network.net_rows, channel)
+            x = x + _row(b, network.net_rows, channel) if network.n_species <= SMALL else self._added(x, channel)
         for j in range(len(network.jumps)):
             x = b.cond(
                 channel == network.n_reactions + j,
@@ -79,6 +133,25 @@ class Channels:
                 x,
             )
         return x
+
+
+    def _added(self, x: Any, channel: Any) -> Any:
+        """The counts with a reaction's changes added one by one."""
+        b, network = self.backend, self.network
+        start = network.net_start
+        _, x = b.while_loop(
+            lambda s: s[0] < b.pick(start, channel + 1),
+            lambda s: (s[0] + 1, self._with_change(s[1], s[0])),
+            (b.integer(b.pick(start, channel)), x),
+            max_iterations=int(np.max(np.diff(start), initial=0)),
+            resumable=True,
+        )
+        return x
+
+    def _with_change(self, x: Any, k: Any) -> Any:
+        b, network = self.backend, self.network
+        species = b.integer(b.pick(network.net_species, k))
+        return b.replaced(x, species, b.pick(x, species) + b.pick(network.net_change, k))
 
 
 def _row(b: Any, table: Any, i: Any) -> Any:

@@ -83,6 +83,9 @@ class NativeBackend(NumpyBackend):
         value = table[index]
         return value.item() if isinstance(value, np.generic) else value
 
+    def replaced(self, table, index, value):
+        return _recording.replaced(table, index, value) if recording() else super().replaced(table, index, value)
+
     def scale(self, value, like):
         real = real_dtype(like.dtype)
         return float(value) if real == np.float64 else real.type(value)

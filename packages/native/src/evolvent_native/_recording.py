@@ -251,5 +251,12 @@ def pick(table: Any, *index: Any) -> Any:
     return table
 
 
+def replaced(table: Any, index: Any, value: Any) -> Array:
+    """A table with one entry replaced."""
+    changed = Array(array(table).node)
+    changed[index if isinstance(index, Array) else int(index)] = value
+    return changed
+
+
 def real(x: Any) -> Any:
     return cast(x, REAL)
