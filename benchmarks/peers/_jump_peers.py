@@ -60,14 +60,15 @@ def evolvent_ensemble(paths: int) -> Callable[[JumpModel], Runs]:
 
 
 def rebop(model: JumpModel) -> Runs:
-    """Every event kept (``nb_steps=0``)."""
+    """Every event of SIR kept (``nb_steps=0``), of others the end."""
     import rebop
 
     network, names = rebop.Gillespie(), _names(model)
     for rate, reactants, products in _reactions(model):
         network.add_reaction(rate, _spelt(reactants, names), _spelt(products, names))
     initial = {name: int(n) for name, n in zip(names, model.problem.y0, strict=True)}
-    return lambda seed: network.run(initial, tmax=model.end, nb_steps=0, seed=seed), 1
+    kept = 0 if model.name == "sir" else 1
+    return lambda seed: network.run(initial, tmax=model.end, nb_steps=kept, rng=seed), 1
 
 
 def roadrunner(model: JumpModel) -> Runs:
