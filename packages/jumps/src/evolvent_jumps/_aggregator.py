@@ -73,6 +73,7 @@ class Aggregator(Stepper):
     marches: ClassVar[bool] = True
     random: ClassVar[bool] = True
     most_steps: ClassVar[int] = 10**8
+    exact: ClassVar[bool] = True  # whether paths have the law of the process, but for rounding
 
     # ------------------------------------------------------------ what a method brings
     @abstractmethod
