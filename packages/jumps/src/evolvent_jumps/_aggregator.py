@@ -127,7 +127,7 @@ class Aggregator(Stepper):
     def enter(self, system, t, y) -> Entry:
         return self._entered(system, t, y, system.backend.integer(0))
 
-    def enter_again(self, system, t, y, cache) -> Entry:
+    def reenter(self, system, t, y, cache) -> Entry:
         # What was drawn for the jump that does not come any more is not used again.
         return self._entered(system, t, y, cache.drawn)
 

@@ -41,7 +41,7 @@ def restart(plan: Plan, system: Any, m: Any, y: Any, value: Any, params: Any) ->
     """Go on from `y` at ``m.t`` as from a new start."""
     b = system.backend
     before = system.calls
-    entry = plan.stepper.enter_again(system, m.t, y, m.cache)
+    entry = plan.stepper.reenter(system, m.t, y, m.cache)
     m = m._replace(y=entry.y, cache=entry.cache, memory=plan.control.start(b), calls=m.calls + (system.calls - before))
     if entry.work is not None:
         work = tuple(done + more for done, more in zip(m.work, entry.work[1:], strict=True))

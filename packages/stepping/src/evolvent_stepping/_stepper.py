@@ -140,8 +140,8 @@ class Stepper(Algorithm):
         """Begin at `y`, or at a state near it that satisfies the algebraic equations."""
         return Entry(y, self.start(system, t, y))
 
-    def enter_again(self, system, t, y, cache) -> Entry:
-        """Begin behind a jump; `cache` is that of the solve before it."""
+    def reenter(self, system, t, y, cache) -> Entry:
+        """Begin again behind a jump of `y` or f, `cache` being that of before; by default as at a start."""
         return self.enter(system, t, y)
 
     def slope(self, system, t, y) -> Any:
