@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 from ._aggregator import Next
 from ._draws import arrays, starting
 from ._sites import SiteAggregator
+from ._tournament import tournament, value, winner, with_value
 from .direct import TINY
 
 
 class Queue(NamedTuple):
-    """When something happens next at each site, and how often something does."""
+    """When something happens next at each site, a tournament for the first; and how often something does."""
 
     times: Any
     totals: Any
@@ -44,7 +45,7 @@ class NSM(SiteAggregator):
         xp = arrays(channels.backend)
         totals = channels.totals(x, constants)
         exponentials, _ = starting(channels.system, number, channels.network.n_sites)
-        return Queue(t + exponentials / xp.maximum(totals, TINY), totals)
+        return Queue(tournament(channels.backend, t + exponentials / xp.maximum(totals, TINY)), totals)
 
     def changed(self, channels, t, x, constants, own, channel, draw):
         b, c = channels.backend, channels.backend.control
@@ -59,7 +60,7 @@ class NSM(SiteAggregator):
             before, after = b.pick(own.totals, other), channels.total(x, constants, other)
             left = b.cond(
                 before > 0.0,
-                lambda: (b.pick(own.times, other) - t) * before,
+                lambda: (value(b, own.times, other) - t) * before,
                 lambda: -c.log(1.0 - draw.more(b.integer(0))[0]),
             )
             return _put(b, own, other, t + left / c.maximum(after, b.real(TINY)), after)
@@ -67,11 +68,11 @@ class NSM(SiteAggregator):
         return b.cond(hops, arrived, lambda own: own, own)
 
     def upcoming(self, channels, t, x, constants, own, draw):
-        b, xp = channels.backend, arrays(channels.backend)
-        site = b.integer(xp.argmin(own.times, axis=0))
+        b = channels.backend
+        site = winner(b, own.times)
         channel = channels.chosen(x, constants, site, draw.uniform)
-        return Next(b.pick(own.times, site), channel, own, b.integer(-1))
+        return Next(value(b, own.times, site), channel, own, b.integer(-1))
 
 
 def _put(b: Any, own: Queue, site: Any, time: Any, total: Any) -> Queue:
-    return Queue(b.replaced(own.times, site, time), b.replaced(own.totals, site, total))
+    return Queue(with_value(b, own.times, site, time), b.replaced(own.totals, site, total))
