@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     )
     from ._events import Dose, Event, NonNegative
     from ._hooks import hookimpl
-    from ._jumps import ConstantRate, JumpProblem, MassAction, VariableRate
+    from ._jumps import ConstantRate, Hopping, JumpProblem, MassAction, VariableRate
     from ._numpy import NumpyBackend
     from ._problem import DAEProblem, EnsembleProblem, ODEProblem, Problem, SecondOrderODEProblem, SplitODEProblem
     from ._protocol import Backend
@@ -46,6 +46,7 @@ _HOME = {
     "EnsembleSolution": "_solution",
     "Event": "_events",
     "EventLog": "_solution",
+    "Hopping": "_jumps",
     "InputError": "_errors",
     "JumpProblem": "_jumps",
     "MassAction": "_jumps",
@@ -87,6 +88,7 @@ __all__ = [
     "EnsembleSolution",
     "Event",
     "EventLog",
+    "Hopping",
     "InputError",
     "JumpProblem",
     "MassAction",

@@ -87,6 +87,10 @@ class Aggregator(Stepper):
         """Bring what is carried up to date behind a jump that led to the counts `x`."""
         return own
 
+    def channels(self, system: Any, y: Any) -> Channels:
+        """The channels as this method looks at them."""
+        return Channels(self.network, system, y)
+
     # ------------------------------------------------------------ what the driver asks for
     def prepared(self, model) -> Aggregator:
         problem = model.problem
@@ -133,7 +137,7 @@ class Aggregator(Stepper):
 
     def _entered(self, system: Any, t: Any, y: Any, drawn: Any) -> Entry:
         b, c = system.backend, system.backend.control
-        channels = Channels(self.network, system, y)
+        channels = self.channels(system, y)
         x = counts_of(b, y)
         constants = channels.constants(t)
         culprit = _invalid_constant(b, constants)
@@ -158,7 +162,7 @@ class Aggregator(Stepper):
         """Go from jump to jump until the next one lies behind `target` or `save`, and stand there."""
         b, c = system.backend, system.backend.control
         end = target if save is None else c.minimum(target, save)
-        channels = Channels(self.network, system, m.y)
+        channels = self.channels(system, m.y)
 
         def goes_on(m: Any) -> Any:
             going = c.logical_and(m.status == RUNNING, m.cache.time <= end)
@@ -260,6 +264,8 @@ def _rate(model: Any, jump: Any, t: Any, y: Any, params: Any) -> Any:
 
 def _constants(model: Any, network: Network, params: Any) -> Any:
     """The rate constants of all reactions, one behind the other."""
+    if model.problem.hopping is not None:
+        return network.constants(model, params)  # pyright: ignore
     b, given = model.backend, model.params(params)
     dtype = b.real_dtype(model.y0.dtype)
     found = []

@@ -133,6 +133,10 @@ class Network:
 
 def network_of(model: Any) -> Network:
     """The channels of a model's problem, with species by their places in the flat state."""
+    if model.problem.hopping is not None:
+        from ._places import FlatNetwork
+
+        return FlatNetwork(model.problem)
     shape = tuple(model.y0.shape)
     if len(shape) - len(model.backend.lanes) != 1 and any(isinstance(j, MassAction) for j in model.problem.jumps):
         raise InputError("y0", f"mass action wants a vector of species, got shape {shape}.")

@@ -68,6 +68,8 @@ class Model:
         counts = isinstance(self.problem, JumpProblem)
         if not is_nested(state):
             dtype = self._counted(state) if counts else None
+            if counts and self.problem.hopping is not None:
+                return self._flat(self._initial(state, dtype), dtype)
             return self._initial(state, dtype), Packing(dtype=dtype)
         leaves, structure = flatten(state, lists=False)
         dtypes = [self._counted(leaf) if counts else None for leaf in leaves]
@@ -75,6 +77,12 @@ class Model:
         dtype = b.xp.result_type(*(array.dtype for array in arrays))
         flat = [b.xp.reshape(b.xp.astype(array, dtype), (-1, *b.lanes)) for array in arrays]
         return b.xp.concat(flat, axis=0), Packing(arrays, structure, len(b.lanes), dtypes=dtypes)
+
+    def _flat(self, array: Any, dtype: Any) -> tuple[Any, Packing]:
+        """Counts at sites as a vector; the user has them as they were given."""
+        b = self.backend
+        packing = Packing([array], flatten(array)[1], len(b.lanes), dtypes=[dtype])
+        return b.xp.reshape(array, (-1, *b.lanes)), packing
 
     def _initial(self, leaf: Any, counted: Any) -> Any:
         """A leaf of the state as a floating array: counts in the precision of times, which holds more of them."""
