@@ -86,8 +86,8 @@ class Channels:
             a = c.where(channel == network.n_reactions + k, rate, a)
         return a
 
-    def all(self, t: Any, x: Any, constants: Any) -> Any:
-        """All propensities, an array (channels,) and lanes."""
+    def all(self, t: Any, x: Any, constants: Any, functions: Any = None) -> Any:
+        """All propensities, an array (channels,) and lanes; `functions` as in `of`, asked for when None."""
         b, xp, network = self.backend, arrays(self.backend), self.network
         parts = []
         if network.n_reactions:
@@ -99,7 +99,7 @@ class Channels:
                 factor = factor if scales is None else factor * scales[wide]
                 a = a * (factor if offsets is None else factor - offsets[wide])
             parts.append(a)
-        functions = self.of_functions(t, x)
+        functions = self.of_functions(t, x) if functions is None else functions
         if functions:
             parts.append(xp.stack([xp.asarray(rate) for rate in functions]))
         return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
