@@ -11,9 +11,7 @@ ON, OFF = 0.8, 1.4
 
 
 def protein(t_end=12.0, **given):
-    return ev.ODEProblem(
-        lambda t, y, p: {"on": 0, "x": y["on"] - y["x"]}, {"on": 1, "x": 0.5}, (0.0, t_end), **given
-    )
+    return ev.ODEProblem(lambda t, y, p: {"on": 0, "x": y["on"] - y["x"]}, {"on": 1, "x": 0.5}, (0.0, t_end), **given)
 
 
 def switching(over):
@@ -123,6 +121,7 @@ def test_any_method_integrates(method):
 
 def test_a_mass_matrix():
     """An algebraic equation holds between the jumps, too."""
+
     def f(t, y, p):
         return [-y[1], y[1] - 2.0 * y[0]]
 

@@ -13,7 +13,9 @@ from evolvent_stepping import Model
 
 from ._aggregator import _constants, _rate
 from ._network import network_of
+from ._propensities import row_of_table
 
+OWN = 2  # leaves of the parameters that are not the user's
 STREAM = 3  # of random numbers, beside those of the methods that go from jump to jump
 SOONEST = 1e-12  # threshold below which a jump would follow the one before within rounding
 ROUNDING = 4000.0  # spacings of time within which the next jump comes no sooner
@@ -31,8 +33,6 @@ class Accompanied(Packing):
         That of the state.
     shape : tuple of int
         Of the inner array.
-    counted : array of bool or None
-        Which entries are counts, that only jumps change: they are whole numbers but for rounding.
     """
 
     def __init__(self, inner: Packing, shape: tuple[int, ...]):
@@ -88,7 +88,7 @@ class HazardModel(Model):
 
     It falls at the sum of all rates; where it reaches zero an event of the model's own chooses a channel, lets it fire
     and draws the next hazard. The key of the random numbers and the event's number ride along as one more leaf of the
-    parameters. Right sides that are not known here, as the diffusion of a stochastic problem, leave the hazard alone.
+    parameters, and the length of the span as another. Right sides that are not known here, as the diffusion of a stochastic problem, leave the hazard alone.
     """
 
     hidden = 1
@@ -104,11 +104,13 @@ class HazardModel(Model):
         plain.problem = problem
         self.network = network_of(plain)
         self.names = self.network.names
+        self.net_rows = np.pad(self.network.net_rows, ((0, 0), (0, 1)))  # the hazard is no species
         if problem.over is None:
             self.right_sides = {"f": None}
         self.carrier = "f_explicit" if "f_explicit" in self.right_sides else next(iter(self.right_sides))
-        noise = b.xp.zeros((4, *b.lanes), dtype=b.xp.asarray([0]).dtype, device=b.device)
-        self.params0 = (*self.params0, noise)
+        words = b.xp.zeros((4, *b.lanes), dtype=b.xp.asarray([0]).dtype, device=b.device)
+        span = b.xp.zeros(b.lanes, dtype=b.real_dtype(self.y0.dtype), device=b.device)
+        self.params0 = (*self.params0, words, span)
         self.events = [*self.events, Event(lambda t, y, p: 0.0, lambda t, y, p: y, direction=-1)]
 
     # ------------------------------------------------------------ the state
@@ -127,11 +129,11 @@ class HazardModel(Model):
         return packing.around(b, y, b.xp.ones((1, *b.lanes), dtype=y.dtype, device=b.device)), packing
 
     def params(self, leaves: tuple[Any, ...]) -> Any:
-        return super().params(leaves[:-1])
+        return super().params(leaves[:-OWN])
 
     def same_kind(self, params: Any) -> tuple[Any, ...] | None:
         found = super().same_kind(params)
-        return None if found is None else (*found, self.params0[-1])
+        return None if found is None else (*found, *self.params0[-OWN:])
 
     def seeded(self, inputs: Any) -> Any:
         """Write the key into the parameters, and draw the first hazard."""
@@ -142,9 +144,10 @@ class HazardModel(Model):
         key = random.fold_in(xp, (low, high), STREAM)
         first = xp.reshape(xp.asarray(random.exponential(xp, key, trajectory, 0, 0, dtype=dtype)), (1, *b.lanes))
         words = xp.stack([xp.zeros(b.lanes, dtype=int) + word for word in (low, high, trajectory, 0)])
-        own = self.params0[-1]
         y0 = b.xp.concat([inputs.y0[:n, ...], self._own(first, inputs.y0)], axis=0)
-        return inputs._replace(y0=y0, params=(*inputs.params[: len(self.params0) - 1], self._own(words, own)))
+        span = inputs.span if hasattr(inputs.span, "aval") else np.broadcast_to(inputs.span, b.lanes)
+        own = (self._own(x, like) for x, like in zip((words, span), self.params0[-OWN:], strict=True))
+        return inputs._replace(y0=y0, params=(*inputs.params[:-OWN], *own))
 
     def _own(self, array: Any, like: Any) -> Any:
         if hasattr(array, "aval"):
@@ -169,7 +172,7 @@ class HazardModel(Model):
     # ------------------------------------------------------------ functions
     def functions(self, save: Any, stepper: Any) -> dict[str, Any]:
         found = super().functions(save, stepper)
-        found[f"effect{len(self.events) - 1}"] = self._jump
+        found[f"effect{len(self.events) - 1}"] = lambda t, y, params: self._jump(t, y, params)
         return found
 
     def _conditions(self, t, y, params):
@@ -182,7 +185,7 @@ class HazardModel(Model):
 
         def apply(t, y, params):
             after, changed = own(t, y, params)
-            return after, params if changed is params else (*changed, params[-1])
+            return after, params if changed is params else (*changed, *params[-OWN:])
 
         return apply
 
@@ -197,11 +200,11 @@ class HazardModel(Model):
             value = packing.inner.pack(b, value, inside, name)
         hidden = b.zeros_like(y[packing.n :, ...])
         if name == self.carrier:
-            hidden = hidden - b.xp.sum(self.valid(self.rates(t, y, params)), axis=0)
+            hidden = hidden - b.xp.sum(self.rates(t, y, params), axis=0)
         return packing.around(b, value, b.xp.astype(hidden, y.dtype))
 
     def rates(self, t: Any, y: Any, params: Any) -> Any:
-        """The rates of all channels as they are asked for, an array (channels,) and lanes."""
+        """The rates of all channels, (channels,) and lanes: none is below zero, and one that is no rate is NaN."""
         b, network = self.backend, self.network
         xp, parts, real = b.xp, [], b.real_dtype(y.dtype)
         if network.n_reactions:
@@ -217,49 +220,41 @@ class HazardModel(Model):
             parts.append(xp.maximum(a, xp.zeros_like(a)) if network.max_order > 1 else a)
         zero = xp.zeros(b.lanes, dtype=real, device=b.device)
         parts += [xp.reshape(zero + _rate(self, jump, t, y, params), (1, *b.lanes)) for jump in network.jumps]
-        return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
-
-    def valid(self, rates: Any) -> Any:
-        """The rates, none below zero; NaN instead of those that are, by more than an error of the state explains."""
-        xp = self.backend.xp
+        rates = parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
         above = xp.maximum(rates, xp.zeros_like(rates))
-        span = abs(self.problem.t_span[1] - self.problem.t_span[0]) if not self.backend.lanes else 1.0
-        slack = NEGATIVE * xp.sum(above, axis=0) + MISSED / span
+        # What the error of a state near zero explains is none.
+        slack = NEGATIVE * xp.sum(above, axis=0) + MISSED / params[-1]
         return xp.where(rates < -slack, rates * float("nan"), above)
 
     def _jump(self, t, y, params):
         """Let a channel fire, and draw the next hazard."""
         b, packing, network = self.backend, self.packing, self.network
-        xp, c = b.xp, b.control
+        xp = b.xp
         real = b.real_dtype(y.dtype)
-        low, high, trajectory, number = (params[-1][k, ...] for k in range(4))
+        low, high, trajectory, number = (params[-OWN][k, ...] for k in range(4))
         key = random.fold_in(xp, (low, high), STREAM)
         _, uniform = random.exponential_and_uniform(xp, key, trajectory, number, 0, dtype=real)
         following = number + 1
         waiting, _ = random.exponential_and_uniform(xp, key, trajectory, following, 0, dtype=real)
-        rates = self.valid(self.rates(t, y, params))
+        rates = self.rates(t, y, params)
         total = xp.sum(rates, axis=0)
-        upto = rates[0, ...]
         # Below all: a uniform that is rounded up to one.
         wanted = xp.minimum(uniform * total, total * (1.0 - float(xp.finfo(real).eps)))
-        channel = xp.zeros_like(number)
-        for j in range(1, network.n_channels):
-            channel = channel + xp.astype(wanted >= upto, channel.dtype)
-            upto = upto + rates[j, ...]
-        channel = b.integer(channel)
+        passed = xp.cumulative_sum(rates, axis=0)[:-1, ...] <= wanted
+        channel = b.integer(xp.sum(xp.astype(passed, number.dtype), axis=0))
         after = y
-        for j, row in enumerate(network.net):
-            after = b.cond(channel == j, lambda y, row=row: _with_changes(b, y, row), lambda y: y, after)
+        if network.n_reactions:
+            after = y + xp.asarray(row_of_table(b, self.net_rows, channel), dtype=y.dtype, device=b.device)
         for j, jump in enumerate(network.jumps):
             fire = lambda y, jump=jump: packing.pack(b, self._call(jump.effect, t, y, params), y, "effect")  # noqa: E731
             after = b.cond(channel == network.n_reactions + j, fire, lambda y: y, after)
-        both = xp.maximum(total, xp.sum(self.valid(self.rates(t, after, params)), axis=0))
+        both = xp.maximum(total, xp.sum(self.rates(t, after, params), axis=0))
         soonest = SOONEST + (ROUNDING * b.epsilon) * xp.abs(b.time(t, y)) * both
         waiting = xp.maximum(waiting, xp.where(soonest < 1.0, soonest, xp.ones_like(soonest)))
         hidden = xp.astype(xp.reshape(waiting, (1, *b.lanes)), y.dtype)
         after = xp.concat([after[: packing.n, ...], hidden], axis=0)
         words = xp.stack([low, high, trajectory, following])
-        return after, (*params[:-1], words)
+        return after, (*params[:-OWN], words, params[-1])
 
     # ------------------------------------------------------------ what went wrong
     def judged(self, state: Any) -> Any:
@@ -283,19 +278,11 @@ class HazardModel(Model):
             slope = b.xp.where(b.xp.isfinite(slope), slope, b.zeros_like(slope))
             for ahead in (0.0, *(span * 10.0**-k for k in range(12, 2, -1))):
                 t = b.real(float(m.t) + ahead)
-                rates = self.valid(self.rates(t, m.y + ahead * slope, state.params))
+                rates = self.rates(t, m.y + ahead * slope, state.params)
                 found = np.flatnonzero(~np.isfinite(np.asarray(b.host(rates))))
                 if found.size:
                     return int(found[0])
         return -1
-
-
-def _with_changes(b: Any, y: Any, row: dict[int, int]) -> Any:
-    changes = np.zeros(y.shape[0])
-    for species, change in row.items():
-        changes[species] = change
-    array = b.xp.asarray(changes.tolist(), dtype=y.dtype, device=b.device)
-    return y + (b.xp.reshape(array, (-1, 1)) if b.lanes else array)
 
 
 def _ground(problem: Any) -> Any:
@@ -305,7 +292,9 @@ def _ground(problem: Any) -> Any:
         return problem
     if isinstance(over, DAEProblem):
         raise InputError(
-            "over", "can't be a DAEProblem.", "Give an ODEProblem, whose mass= may have rows of zeros for the constraints."
+            "over",
+            "can't be a DAEProblem.",
+            "Give an ODEProblem, whose mass= may have rows of zeros for the constraints.",
         )
     if isinstance(over, SecondOrderODEProblem):
         return _first_order(over)

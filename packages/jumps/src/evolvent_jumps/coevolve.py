@@ -161,7 +161,9 @@ class Coevolve(Aggregator):
         kind, channel = divmod(culprit, network.n_channels)
         name = network.names[channel]
         if kind == ABOVE_BOUND:
-            return f"That of {name} was above its upper_bound: give a greater one, or by valid_for= a shorter time for it."
+            return (
+                f"That of {name} was above its upper_bound: give a greater one, or by valid_for= a shorter time for it."
+            )
         if kind == NO_BOUND:
             return f"A bound of {name} was negative or not a number, or its valid_for not positive."
         return f"It is that of {name}."

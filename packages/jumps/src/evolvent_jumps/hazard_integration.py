@@ -37,7 +37,9 @@ class HazardIntegration(Stepper):
     A gene that is switched on and off, and a protein that is made while it is on:
 
     >>> import evolvent as ev
-    >>> protein = ev.ODEProblem(lambda t, y, p: {"on": 0, "x": 2.0 * y["on"] - y["x"]}, {"on": 1, "x": 0.0}, (0.0, 50.0))
+    >>> protein = ev.ODEProblem(
+    ...     lambda t, y, p: {"on": 0, "x": 2.0 * y["on"] - y["x"]}, {"on": 1, "x": 0.0}, (0.0, 50.0)
+    ... )
     >>> switch = ev.VariableRate(lambda t, y, p: 0.7, lambda t, y, p: {"on": 1 - y["on"], "x": y["x"]})
     >>> solution = ev.solve(ev.JumpProblem(jumps=[switch], over=protein), "HazardIntegration", seed=1)
     >>> bool(solution.y["x"].max() < 2.0), solution.y["on"].dtype.kind
