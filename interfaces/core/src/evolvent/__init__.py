@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ._protocol import Backend
     from ._registry import algorithms, load_algorithm
     from ._solution import EnsembleSolution, EventLog, Occurrences, Solution, Stats
-    from ._solve import compile, explain, init, solve
+    from ._solve import choose_algorithm, compile, explain, init, solve
     from ._status import Status
 
 __version__ = "0.1.0"
@@ -66,6 +66,7 @@ _HOME = {
     "UnknownAlgorithmError": "_errors",
     "VariableRate": "_jumps",
     "algorithms": "_registry",
+    "choose_algorithm": "_solve",
     "choose_backend": "_backend",
     "compile": "_solve",
     "explain": "_solve",
@@ -108,6 +109,7 @@ __all__ = [
     "UnknownAlgorithmError",
     "VariableRate",
     "algorithms",
+    "choose_algorithm",
     "choose_backend",
     "compile",
     "explain",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -311,7 +312,7 @@ class JumpProblem(InitialValueProblem):
         if not isinstance(self.over, InitialValueProblem) or isinstance(self.over, JumpProblem):
             raise InputError("over", f"must be a problem such as ev.ODEProblem, got {self.over!r}.")
         for name in ("y0", "t_span", "params"):
-            own, given = getattr(self.over, name), getattr(self, name)
+            own, given = getattr(self.over, "state0" if name == "y0" else name), getattr(self, name)
             if given is not None and given is not own:
                 raise InputError(name, "comes with the problem given as over=.", f"Leave it out, or replace it there.")
             object.__setattr__(self, name, own)
@@ -351,6 +352,17 @@ class JumpProblem(InitialValueProblem):
     def hopping(self) -> Hopping | None:
         """How individuals hop between sites; None where there are no sites."""
         return next((jump for jump in self.jumps if isinstance(jump, Hopping)), None)
+
+    def replace(self, **changes: Any) -> Any:
+        """Make a variant of this problem: over an ODE, what belongs to that is replaced there."""
+        if self.over is None or changes.get("over", self) is None:
+            return super().replace(**changes)
+        over, fields = changes.pop("over", self.over), signature(type(self.over)).parameters
+        there = {name: changes.pop(name) for name in list(changes) if name in fields}
+        if "y0" in changes and "q0" in fields:
+            there["q0"], there["v0"] = changes.pop("y0")
+        over = over.replace(**there) if there else over
+        return super().replace(**changes, over=over, y0=None, t_span=None, params=None)
 
     @property
     def n_jumps(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from evolvent import InputError, JumpProblem, Status
+from evolvent import InputError, JumpProblem, Status, VariableRate
 from evolvent_stepping import RUNNING, Entry, Part, Stepper, first_crossing, record_step
 
 from ._draws import BLOCK, Draws, arrays
@@ -73,6 +73,8 @@ class Aggregator(Stepper):
     marches: ClassVar[bool] = True
     random: ClassVar[bool] = True
     most_steps: ClassVar[int] = 10**8
+    thins: ClassVar[bool] = False  # whether what comes next may be a time at which nothing jumps, by a channel of -1
+    varying: ClassVar[bool] = False  # whether rates may change between the jumps
 
     # ------------------------------------------------------------ what a method brings
     @abstractmethod
@@ -101,9 +103,22 @@ class Aggregator(Stepper):
                 "Leave the algorithm out.",
             )
         network = network_of(model)
+        if not self.varying:
+            self._require_constant(network)
         if network.jumps and network.given is None:
             network.patterns = _patterns(model, network)
         return replace(self, network=network)
+
+    def _require_constant(self, network: Network) -> None:
+        for k, jump in enumerate(network.jumps):
+            if isinstance(jump, VariableRate):
+                advice = "Take HazardIntegration" if jump.upper_bound is None else "Take Coevolve"
+                raise InputError(
+                    "algorithm",
+                    f"{self.name} is for rates that stay as they are between the jumps, and that of "
+                    f"{network.names[network.n_reactions + k]} is a VariableRate.",
+                    f"{advice}, or leave the algorithm out.",
+                )
 
     def parts(self, model) -> dict[str, Part]:
         """List the rates and effects."""
@@ -198,7 +213,8 @@ class Aggregator(Stepper):
         c, cache = b.control, m.cache
         t, channel = cache.time, cache.channel
         before = counts_of(b, m.y)
-        x = channels.fired(t, before, channel)
+        jumps = channel >= 0
+        x = self._fired(channels, t, before, channel, jumps)
         draw = draws.of(cache.drawn)
         own = self.changed(channels, t, x, cache.constants, cache.own, channel, draw)
         found = self.upcoming(channels, t, x, cache.constants, own, draw)
@@ -209,14 +225,23 @@ class Aggregator(Stepper):
         if self.network.jumps:
             status = c.where(found.culprit >= 0, b.integer(Status.INVALID_RATE), m.status)
             m = m._replace(status=status)
-        when = b.boolean(True)
+        when = jumps if self.thins else b.boolean(True)
         if plan.directions:
             m = self._looked(plan, system, m, start, Sides(state_of(b, before, m.y), y))
-            when = c.logical_not(m.crossing.pending)
+            when = c.logical_and(when, c.logical_not(m.crossing.pending))
         return record_step(plan, system, m, when, value) if plan.logs else m
 
+    def _fired(self, channels: Channels, t: Any, x: Any, channel: Any, jumps: Any) -> Any:
+        if not self.thins:
+            return channels.fired(t, x, channel)
+        first = channels.backend.control.maximum(channel, channels.backend.integer(0))
+        return channels.backend.cond(jumps, lambda x: channels.fired(t, x, first), lambda x: x, x)
+
     def _counted(self, c: Any, one: Any, m: Any, channel: Any) -> dict[str, Any]:
-        return {"accepted": m.accepted + one}
+        if not self.thins:
+            return {"accepted": m.accepted + one}
+        jumps = c.where(channel >= 0, one, one - one)
+        return {"accepted": m.accepted + jumps, "rejected": m.rejected + (one - jumps)}
 
     def _stood(self, plan: Any, system: Any, m: Any, end: Any) -> Any:
         """Let time pass to `end`, with a look for conditions on time."""

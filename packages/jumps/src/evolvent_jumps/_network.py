@@ -65,6 +65,11 @@ class Network:
         return len(self.reactants) + len(self.jumps)
 
     @property
+    def max_order(self) -> int:
+        """The most individuals that a reaction takes."""
+        return max((sum(row.values()) for row in self.reactants), default=0)
+
+    @property
     def written_out(self) -> bool:
         """Whether every propensity is an expression of its own, and a change one row of a table."""
         return max(self.n_species, self.n_channels) <= SMALL

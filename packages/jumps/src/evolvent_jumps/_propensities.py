@@ -86,8 +86,8 @@ class Channels:
             a = c.where(channel == network.n_reactions + k, rate, a)
         return a
 
-    def all(self, t: Any, x: Any, constants: Any) -> Any:
-        """All propensities, an array (channels,) and lanes."""
+    def all(self, t: Any, x: Any, constants: Any, functions: Any = None) -> Any:
+        """All propensities, an array (channels,) and lanes; `functions` as in `of`, asked for when None."""
         b, xp, network = self.backend, arrays(self.backend), self.network
         parts = []
         if network.n_reactions:
@@ -99,7 +99,7 @@ class Channels:
                 factor = factor if scales is None else factor * scales[wide]
                 a = a * (factor if offsets is None else factor - offsets[wide])
             parts.append(a)
-        functions = self.of_functions(t, x)
+        functions = self.of_functions(t, x) if functions is None else functions
         if functions:
             parts.append(xp.stack([xp.asarray(rate) for rate in functions]))
         return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
@@ -122,7 +122,7 @@ class Channels:
         """The counts after a channel fired."""
         b, network = self.backend, self.network
         if network.n_reactions:
-            x = x + _row(b, network.net_rows, channel) if network.n_species <= SMALL else self._added(x, channel)
+            x = x + row_of_table(b, network.net_rows, channel) if network.n_species <= SMALL else self._added(x, channel)
         for j in range(len(network.jumps)):
             x = b.cond(
                 channel == network.n_reactions + j,
@@ -154,7 +154,7 @@ class Channels:
         return b.replaced(x, species, b.pick(x, species) + b.pick(network.net_change, k))
 
 
-def _row(b: Any, table: Any, i: Any) -> Any:
+def row_of_table(b: Any, table: Any, i: Any) -> Any:
     """One row of a constant table; with lanes each lane's own, a column."""
     return table[i].T if b.lanes else b.pick(table, i)
 

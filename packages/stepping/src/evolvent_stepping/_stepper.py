@@ -124,6 +124,12 @@ class Stepper(Algorithm):
     random: ClassVar[bool] = False
     most_steps: ClassVar[int] = 100_000
 
+    def model(self, problem, backend) -> Any:
+        """Lay a problem out for this method: as it is, or as one that the method's steps can solve."""
+        from ._model import Model
+
+        return Model(problem, backend, self.splits)
+
     def prepared(self, model) -> Stepper:
         """Settle what depends on the problem, before anything is staged: a method that leaves nothing open is ready."""
         return self
