@@ -94,7 +94,7 @@ class EagerBackend:
         return np.array(array).view(Memory)
 
     def whole(self, memory):
-        return np.array(memory, subok=False)
+        return np.array(memory, subok=False) if isinstance(memory, Memory) else memory
 
     def scale(self, value, like):
         """A control-plane real as it enters arithmetic with arrays like `like`."""

@@ -110,7 +110,7 @@ class Backend(Protocol):
         ...
 
     def whole(self, memory) -> Any:
-        """The array that memory holds now."""
+        """The array that memory holds now; an array as it is."""
         ...
 
     def to_control(self, *scalars) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from evolvent import InputError, JumpProblem, Status, VariableRate
+from evolvent.trees import tree_map
 from evolvent_stepping import RUNNING, Entry, Part, Stepper, first_crossing, record_step
 
 from ._draws import BLOCK, Draws, arrays
@@ -61,8 +62,10 @@ class Sides(NamedTuple):
 class Aggregator(Stepper):
     """An exact method: paths have the law of the process, whatever the method.
 
-    A subclass gives `begin`, `upcoming` and `changed`, pure functions of the control plane. Counts are an array of
-    reals, ``x``, or with lanes one more axis behind.
+    A subclass gives `begin`, `upcoming` and `changed`, functions of the control plane. Counts are an array of reals,
+    ``x``, or with lanes one more axis behind. What `begin` returns is carried from event to event, its arrays as memory
+    that is written to in place: read their entries by ``b.pick``, write them by ``b.replaced``, and go on with what that
+    returns. So it is with the counts of many species.
     """
 
     network: Network | None = field(default=None, repr=False, kw_only=True)
@@ -148,21 +151,29 @@ class Aggregator(Stepper):
 
     def reenter(self, system, t, y, cache) -> Entry:
         # What was drawn for the jump that does not come any more is not used again.
-        return self._entered(system, t, y, cache.drawn)
+        return self._entered(system, t, y, cache.drawn, cache)
 
-    def _entered(self, system: Any, t: Any, y: Any, drawn: Any) -> Entry:
+    def _entered(self, system: Any, t: Any, y: Any, drawn: Any, before: Any = None) -> Entry:
         b, c = system.backend, system.backend.control
         channels = self.channels(system, y)
         x = counts_of(b, y)
         constants = channels.constants(t)
         culprit = _invalid_constant(b, constants)
-        own = self.begin(channels, t, x, constants, drawn)
+        own = self._kept(b, self.begin(channels, t, x, constants, drawn), None if before is None else before.own)
         draw = Draws(system, drawn // BLOCK).of(drawn)
         found = self.upcoming(channels, t, x, constants, own, draw)
         culprit = c.where(culprit >= 0, culprit, found.culprit)
         status = c.where(culprit >= 0, b.integer(Status.INVALID_RATE), b.integer(RUNNING))
         cache = Cache(constants, found.own, found.time, found.channel, drawn + b.integer(1), culprit)
         return Entry(y, cache, status)
+
+    def _kept(self, b: Any, own: Any, before: Any) -> Any:
+        """What is carried, with its arrays in memory: in that of `before`, behind a jump."""
+
+        def kept(x: Any, into: Any = None) -> Any:
+            return b.memory(x, into) if len(getattr(x, "shape", ())) > len(b.lanes) else x
+
+        return tree_map(kept, own) if before is None else tree_map(kept, own, before)
 
     def at_rest(self, system, t, y):
         return Sides(y, y)
@@ -178,6 +189,9 @@ class Aggregator(Stepper):
         b, c = system.backend, system.backend.control
         end = target if save is None else c.minimum(target, save)
         channels = self.channels(system, m.y)
+        start = counts_of(b, m.y)
+        in_place = channels.in_place
+        m = m._replace(y=b.memory(start) if in_place else start)
 
         def goes_on(m: Any) -> Any:
             going = c.logical_and(m.status == RUNNING, m.cache.time <= end)
@@ -201,6 +215,7 @@ class Aggregator(Stepper):
             )
 
         m = b.while_loop(goes_on, block, m, max_iterations=plan.max_steps, resumable=True, records="log")
+        m = m._replace(y=state_of(b, channels.plain(m.y), channels.like))
         arrived = c.logical_and(m.status == RUNNING, m.cache.time > end)
         if not plan.directions:
             return m._replace(t=c.where(arrived, end, m.t))
@@ -212,24 +227,28 @@ class Aggregator(Stepper):
         system, b = channels.system, channels.backend
         c, cache = b.control, m.cache
         t, channel = cache.time, cache.channel
-        before = counts_of(b, m.y)
+        before = channels.plain(m.y) if plan.directions else None
         jumps = channel >= 0
-        x = self._fired(channels, t, before, channel, jumps)
+        x = self._fired(channels, t, m.y, channel, jumps)
         draw = draws.of(cache.drawn)
         own = self.changed(channels, t, x, cache.constants, cache.own, channel, draw)
         found = self.upcoming(channels, t, x, cache.constants, own, draw)
         one = b.integer(1)
         cache = Cache(cache.constants, found.own, found.time, found.channel, cache.drawn + one, found.culprit)
-        y, start = state_of(b, x, m.y), m.t
-        m = m._replace(t=t, y=y, cache=cache, **self._counted(c, one, m, channel))
+        start = m.t
+        m = m._replace(t=t, y=x, cache=cache, **self._counted(c, one, m, channel))
         if self.network.jumps:
             status = c.where(found.culprit >= 0, b.integer(Status.INVALID_RATE), m.status)
             m = m._replace(status=status)
         when = jumps if self.thins else b.boolean(True)
         if plan.directions:
-            m = self._looked(plan, system, m, start, Sides(state_of(b, before, m.y), y))
+            sides = Sides(*(state_of(b, side, channels.like) for side in (before, channels.plain(x))))
+            m = self._looked(plan, system, m, start, sides)
             when = c.logical_and(when, c.logical_not(m.crossing.pending))
-        return record_step(plan, system, m, when, value) if plan.logs else m
+        if not plan.logs:
+            return m
+        seen = m._replace(y=state_of(b, channels.plain(x), channels.like))
+        return record_step(plan, system, seen, when, value)._replace(y=x)
 
     def _fired(self, channels: Channels, t: Any, x: Any, channel: Any, jumps: Any) -> Any:
         if not self.thins:

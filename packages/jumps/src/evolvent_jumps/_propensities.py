@@ -36,6 +36,12 @@ class Channels:
     def __init__(self, network: Any, system: Any, like: Any):
         self.network, self.system, self.like = network, system, like
         self.backend = system.backend
+        # Of many species few change at a time: their counts are written to in place.
+        self.in_place = network.n_species > SMALL
+
+    def plain(self, x: Any) -> Any:
+        """Counts as an array, wherever they are kept."""
+        return self.backend.whole(x)
 
     def constants(self, t: Any) -> Any:
         """The rate constants of all reactions, with their factors, as the parameters are now."""
@@ -51,7 +57,7 @@ class Channels:
         if not self.network.jumps:
             return ()
         b = self.backend
-        rates = self.system.functions["rates"](t, state_of(b, x, self.like), self.system.params)
+        rates = self.system.functions["rates"](t, state_of(b, self.plain(x), self.like), self.system.params)
         return b.to_control(*rates) if len(rates) > 1 else (b.to_control(*rates),)
 
     def written_out(self, t: Any, x: Any, constants: Any) -> list[Any]:
@@ -126,14 +132,17 @@ class Channels:
         for j in range(len(network.jumps)):
             x = b.cond(
                 channel == network.n_reactions + j,
-                lambda x, j=j: counts_of(
-                    b, self.system.functions[f"jump{j}"](t, state_of(b, x, self.like), self.system.params)
-                ),
+                lambda x, j=j: self._affected(t, x, j),
                 lambda x: x,
                 x,
             )
         return x
 
+    def _affected(self, t: Any, x: Any, j: int) -> Any:
+        """The counts after the effect of a jump with functions."""
+        b = self.backend
+        y = self.system.functions[f"jump{j}"](t, state_of(b, self.plain(x), self.like), self.system.params)
+        return b.memory(counts_of(b, y), x) if self.in_place else counts_of(b, y)
 
     def _added(self, x: Any, channel: Any) -> Any:
         """The counts with a reaction's changes added one by one."""

@@ -262,8 +262,10 @@ def memory(array_: Any, into: Any = None) -> Any:
     return kept
 
 
-def whole(kept: Any) -> Array:
-    """Record all that is in memory now."""
+def whole(kept: Any) -> Any:
+    """Record all that is in memory now; an array as it is."""
+    if not isinstance(kept, Buffer):
+        return kept
     return Array(effect("fetch_all", (kept.node,), (), kept.node.shape, kept.node.dtype))
 
 
