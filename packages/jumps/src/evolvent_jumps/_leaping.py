@@ -161,7 +161,9 @@ class Leaping(Aggregator):
         drawn = c.where(left > 0, cache.drawn, cache.drawn + one)
         cache = cache._replace(exact=left, drawn=drawn, culprit=found.culprit)
         accepted = m.accepted + c.where(arrives, b.integer(0), one)
-        return self._moved(plan, channels, m, cache, c.where(arrives, end, found.time), after, accepted, value, c.logical_not(arrives))
+        return self._moved(
+            plan, channels, m, cache, c.where(arrives, end, found.time), after, accepted, value, c.logical_not(arrives)
+        )
 
     def _leap(self, plan: Any, inputs: Any, channels: Channels, m: Any, end: Any, value: Any) -> Any:
         """One leap, or the decision to go on by exact steps."""
