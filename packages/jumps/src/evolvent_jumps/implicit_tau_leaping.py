@@ -17,7 +17,7 @@ MOST_ITERATIONS = 16
 
 @dataclass(frozen=True)
 class ImplicitTauLeaping(Leaping):
-    """Tau-leaping for stiff networks: the mean number of firings is that at the leap's end, the noise that at its start.
+    """Tau-leaping for stiff networks: the mean number of firings is that at the leap's end, the noise its start's.
 
     For networks where fast reactions and their reverses nearly balance, while slow ones do what is of interest. Where
     leaps that leave balanced pairs out of account can be `stiff` times as long as those of `TauLeaping`, they are
@@ -54,9 +54,11 @@ class ImplicitTauLeaping(Leaping):
     stiff: float = 100.0
 
     def fixed(self, leap):
+        """Take leaps of given length implicitly."""
         return leap.channels.backend.boolean(True)
 
     def length(self, leap):
+        """Find the longest leap, and whether it is to be implicit."""
         b, xp = leap.channels.backend, arrays(leap.channels.backend)
         other = xp.take(leap.free, leap.tables.partner, axis=0)
         near = xp.abs(leap.free - other) <= self.balance * xp.minimum(leap.free, other)
@@ -68,6 +70,7 @@ class ImplicitTauLeaping(Leaping):
         return b.control.where(longer, implicit, explicit), longer
 
     def firings(self, leap, tau, memory):
+        """Draw Poisson numbers, and where leaps are implicit their mean moved to the leap's end."""
         b, xp = leap.channels.backend, arrays(leap.channels.backend)
         drawn = leap.poisson(leap.free * tau)
         if not leap.tables.network.n_reactions:

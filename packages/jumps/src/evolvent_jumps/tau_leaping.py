@@ -40,4 +40,5 @@ class TauLeaping(Leaping):
     """
 
     def firings(self, leap, tau, memory):
+        """Draw Poisson numbers with the propensities at the leap's start."""
         return leap.poisson(leap.free * tau), leap.channels.backend.boolean(True)

@@ -50,6 +50,7 @@ class ThetaTrapezoidal(Leaping):
             raise InputError("theta", f"must lie between 0 and 1, got {self.theta!r}.")
 
     def firings(self, leap, tau, memory):
+        """Draw Poisson numbers of both parts of the leap, added up."""
         b, xp = leap.channels.backend, arrays(leap.channels.backend)
         inner, rest = self.theta, 1.0 - self.theta
         scale = 1.0 / (2.0 * inner * rest)
