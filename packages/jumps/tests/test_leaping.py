@@ -101,6 +101,7 @@ def test_a_stiff_network_takes_far_fewer_implicit_leaps():
         assert abs(float(solution.y[-1].sum()) - mean) < 0.01 * mean
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     st.tuples(*[st.integers(0, 2000)] * 3),
