@@ -106,23 +106,28 @@ class Leaping(Aggregator):
         channel = chosen(b, rates, draw.uniform * total)
         return Next(t + draw.exponential / c.maximum(total, b.real(TINY)), channel, own, culprit_of(channels, rates))
 
-    def _entered(self, system: Any, t: Any, y: Any, drawn: Any) -> Entry:
+    def channels(self, system, y):
+        found = Channels(self.network, system, y)
+        found.in_place = False  # a leap changes most counts
+        return found
+
+    def _entered(self, system: Any, t: Any, y: Any, drawn: Any, before: Any = None) -> Entry:
         b, c = system.backend, system.backend.control
-        channels = Channels(self.network, system, y)
+        channels = self.channels(system, y)
         constants = channels.constants(t)
         culprit = _invalid_constant(b, constants)
         status = c.where(culprit >= 0, b.integer(Status.INVALID_RATE), b.integer(RUNNING))
         memory = self.begin(channels, t, counts_of(b, y), constants, drawn)
         return Entry(y, Cache(constants, b.real(1.0), b.integer(0), drawn, culprit, memory), status)
 
-    def enter_again(self, system, t, y, cache):
+    def reenter(self, system, t, y, cache):
         return self._entered(system, t, y, cache.drawn + 1)
 
     def march(self, plan, system, inputs, m, target, save, limit, value):
         """Leap until `target` or `save` is hit; the last leap is cut to end there."""
         b, c = system.backend, system.backend.control
         end = target if save is None else c.minimum(target, save)
-        channels = Channels(self.network, system, m.y)
+        channels = self.channels(system, m.y)
 
         def goes_on(m: Any) -> Any:
             going = c.logical_and(m.status == RUNNING, m.t < end)
