@@ -122,7 +122,8 @@ class Channels:
         """The counts after a channel fired."""
         b, network = self.backend, self.network
         if network.n_reactions:
-            x = x + row_of_table(b, network.net_rows, channel) if network.n_species <= SMALL else self._added(x, channel)
+            small = network.n_species <= SMALL
+            x = x + row_of_table(b, network.net_rows, channel) if small else self._added(x, channel)
         for j in range(len(network.jumps)):
             x = b.cond(
                 channel == network.n_reactions + j,
