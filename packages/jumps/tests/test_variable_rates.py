@@ -192,7 +192,7 @@ def test_a_bound_that_is_too_low(backend):
 def test_a_bound_that_is_none():
     """A bound that is not a number ends the solve with the name of its jump."""
     jump = ev.VariableRate(
-        lambda t, y, p: 1.0, one_more, upper_bound=lambda t, y, p: space(y).sqrt(1.5 - y[0]), name="unbounded"
+        lambda t, y, p: 0.1, one_more, upper_bound=lambda t, y, p: space(y).sqrt(1.5 - y[0]), name="unbounded"
     )
     with pytest.raises(ev.SolveError, match="A bound of unbounded"):
         ev.solve(ev.JumpProblem([0], (0.0, 100.0), jumps=[jump]), "Coevolve", seed=1)

@@ -336,7 +336,7 @@ def _with_row(sparsity: Any) -> Any:
     from scipy.sparse import bmat, coo_matrix
 
     given = sparsity if hasattr(sparsity, "tocoo") else coo_matrix(np.asarray(sparsity))
-    n = given.shape[0]
+    n = int(given.shape[0])  # pyright: ignore[reportOptionalSubscript]
     return bmat([[given, None], [np.ones((1, n)), np.zeros((1, 1))]], format="csr")
 
 
