@@ -13,7 +13,7 @@ from evolvent_stepping import Model
 
 from ._aggregator import _constants, _rate
 from ._network import network_of
-from ._propensities import row_of_table
+from ._propensities import _row
 
 OWN = 2  # leaves of the parameters that are not the user's
 STREAM = 3  # of random numbers, beside those of the methods that go from jump to jump
@@ -246,7 +246,7 @@ class HazardModel(Model):
         channel = b.integer(xp.sum(xp.astype(passed, number.dtype), axis=0))
         after = y
         if network.n_reactions:
-            after = y + xp.asarray(row_of_table(b, self.net_rows, channel), dtype=y.dtype, device=b.device)
+            after = y + xp.asarray(_row(b, self.net_rows, channel), dtype=y.dtype, device=b.device)
         for j, jump in enumerate(network.jumps):
             fire = lambda y, jump=jump: packing.pack(b, self._call(jump.effect, t, y, params), y, "effect")  # noqa: E731
             after = b.cond(channel == network.n_reactions + j, fire, lambda y: y, after)
