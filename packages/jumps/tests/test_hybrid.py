@@ -1,5 +1,7 @@
 """Jumps that ride on an ODE: piecewise deterministic Markov processes."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -56,7 +58,7 @@ def test_between_the_jumps_the_ode_holds():
     """From jump to jump the solution is that of the ODE, and the hidden hazard is nowhere to be seen."""
     solution = ev.solve(switching(protein()), seed=2, rtol=1e-9, atol=1e-11)
     jumps = solution.t[1:][np.diff(solution.y["on"]) != 0]
-    for start, end in zip(jumps[:-1], jumps[1:], strict=True):
+    for start, end in pairwise(jumps):
         t = np.linspace(start, end, 7)[:-1]
         inside = solution(t)
         on, x = inside["on"], inside["x"]
@@ -98,7 +100,7 @@ def test_an_event_changes_parameters():
 
 
 def test_mass_action_over_an_ode():
-    """Reactions whose constants stay, among species that an ODE leaves alone, have their own law: a pure death process."""
+    """Reactions among species that an ODE leaves alone have their own law: a pure death process."""
     clock = ev.ODEProblem(lambda t, y, p: {"clock": 1.0, "n": 0}, {"clock": 0.0, "n": 60}, (0.0, 1.0))
     death = ev.MassAction([1.0], [{"n": 1}], [{"n": -1}])
     run = ev.compile(ev.JumpProblem(over=clock, jumps=[death]), HazardIntegration("Tsit5"), saveat="end")

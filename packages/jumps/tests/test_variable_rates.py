@@ -50,7 +50,7 @@ def test_a_sinusoidal_rate(method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_counts_of_a_sinusoidal_rate(method):
-    """Counts are Poisson with the integrated rate for their mean: a mean off by a tenth would be seen with 400 paths."""
+    """Counts are Poisson with the integrated rate for their mean: 400 paths tell one that is 15 per cent off."""
     run = ev.compile(ev.JumpProblem([0], (0.0, 5.0), jumps=[WAVES]), method, saveat="end")
     counts = np.asarray([int(run(seed=seed).y[-1, 0]) for seed in range(400)])
     assert poisson(counts, 6.0 - np.cos(5.0)) > 0.01
@@ -86,7 +86,7 @@ def hawkes(method, t_end):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_process_that_excites_itself(method):
-    """The gaps of a Hawkes process are exponential in the time of its intensity, and its mean rate is mu/(1 - alpha/beta)."""
+    """Gaps of a Hawkes process are exponential in its intensity's time; its mean rate is mu/(1 - alpha/beta)."""
     t_end = 2000.0
     solution = ev.solve(hawkes(method, t_end), method, seed=11)
     times = solution.t[np.flatnonzero(np.diff(solution.y[:, 0])) + 1]
@@ -177,7 +177,7 @@ def test_a_rate_that_is_none(method, rate, backend):
     jump = ev.VariableRate(rate, one_more, upper_bound=bound, name="the odd one")
     even = ev.ConstantRate(lambda t, y, p: 0.1, lambda t, y, p: y)
     problem = ev.JumpProblem([0], (0.0, 100.0), jumps=[even, jump])
-    with pytest.raises(ev.SolveError, match="INVALID_RATE.*the odd one"):
+    with pytest.raises(ev.SolveError, match=r"INVALID_RATE.*the odd one"):
         ev.solve(problem, method, seed=1, backend=backend)
 
 
@@ -185,14 +185,14 @@ def test_a_rate_that_is_none(method, rate, backend):
 def test_a_bound_that_is_too_low(backend):
     """A rate above its bound is an error that names the jump, not a wrong path."""
     jump = ev.VariableRate(lambda t, y, p: 3.0 * wave(t, y, p), one_more, upper_bound=two, name="underestimated")
-    with pytest.raises(ev.SolveError, match="INVALID_RATE.*underestimated was above its upper_bound"):
+    with pytest.raises(ev.SolveError, match=r"INVALID_RATE.*underestimated was above its upper_bound"):
         ev.solve(ev.JumpProblem([0], (0.0, 100.0), jumps=[jump]), "Coevolve", seed=1, backend=backend)
 
 
 def test_a_bound_that_is_none():
     """A bound that is not a number ends the solve with the name of its jump."""
     jump = ev.VariableRate(
-        lambda t, y, p: 1.0, one_more, upper_bound=lambda t, y, p: space(y).sqrt(1.5 - y[0]), name="unbounded"
+        lambda t, y, p: 0.1, one_more, upper_bound=lambda t, y, p: space(y).sqrt(1.5 - y[0]), name="unbounded"
     )
     with pytest.raises(ev.SolveError, match="A bound of unbounded"):
         ev.solve(ev.JumpProblem([0], (0.0, 100.0), jumps=[jump]), "Coevolve", seed=1)
@@ -205,7 +205,7 @@ def test_the_choice():
     assert ev.explain(bounded).startswith("Coevolve")
     assert "no upper_bound" in ev.explain(unbounded)
     assert ev.explain(unbounded).startswith("HazardIntegration(Tsit5)")
-    with pytest.raises(ev.InputError, match="waves is a VariableRate.*Coevolve"):
+    with pytest.raises(ev.InputError, match=r"waves is a VariableRate.*Coevolve"):
         ev.solve(bounded, "Direct")
     with pytest.raises(ev.InputError, match="free has none"):
         ev.solve(unbounded, "Coevolve")

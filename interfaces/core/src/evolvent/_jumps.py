@@ -314,7 +314,7 @@ class JumpProblem(InitialValueProblem):
         for name in ("y0", "t_span", "params"):
             own, given = getattr(self.over, "state0" if name == "y0" else name), getattr(self, name)
             if given is not None and given is not own:
-                raise InputError(name, "comes with the problem given as over=.", f"Leave it out, or replace it there.")
+                raise InputError(name, "comes with the problem given as over=.", "Leave it out, or replace it there.")
             object.__setattr__(self, name, own)
         for name in ("events", "discontinuities", "domain"):
             if getattr(self, name) not in ((), None):

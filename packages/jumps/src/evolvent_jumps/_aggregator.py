@@ -237,7 +237,7 @@ class Aggregator(Stepper):
         cache = Cache(cache.constants, found.own, found.time, found.channel, cache.drawn + one, found.culprit)
         start = m.t
         m = m._replace(t=t, y=x, cache=cache, **self._counted(c, one, m, channel))
-        if self.network.jumps:
+        if channels.network.jumps:
             status = c.where(found.culprit >= 0, b.integer(Status.INVALID_RATE), m.status)
             m = m._replace(status=status)
         when = jumps if self.thins else b.boolean(True)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from evolvent import DAEProblem, Event, InputError, NonNegative, ODEProblem, SecondOrderODEProblem, Status, random
-from evolvent.trees import Packing, Pair, flatten
+from evolvent.trees import Packing, flatten
 from evolvent_stepping import Model
 
 from ._aggregator import _constants, _rate
 from ._network import network_of
-from ._propensities import row_of_table
+from ._propensities import _row
 
 OWN = 2  # leaves of the parameters that are not the user's
 STREAM = 3  # of random numbers, beside those of the methods that go from jump to jump
@@ -88,9 +88,12 @@ class HazardModel(Model):
 
     It falls at the sum of all rates; where it reaches zero an event of the model's own chooses a channel, lets it fire
     and draws the next hazard. The key of the random numbers and the event's number ride along as one more leaf of the
-    parameters, and the length of the span as another. Right sides that are not known here, as the diffusion of a stochastic problem, leave the hazard alone.
+    parameters, and the length of the span as another. Right sides that are not known here, as the diffusion of a
+    stochastic problem, leave the hazard alone.
     """
 
+    packing: Accompanied
+    right_sides: dict[str, Any]
     hidden = 1
     random = True
 
@@ -124,8 +127,7 @@ class HazardModel(Model):
         b = self.backend
         if packing.dtype is not None or any(self._kinds(flatten(state, lists=False)[0])):
             packing = Counting(packing)
-        shape = tuple(y.shape[: len(y.shape) - len(b.lanes)])
-        packing = Accompanied(packing, shape)
+        packing = Accompanied(packing, tuple(y.shape[: len(y.shape) - len(b.lanes)]))
         return packing.around(b, y, b.xp.ones((1, *b.lanes), dtype=y.dtype, device=b.device)), packing
 
     def params(self, leaves: tuple[Any, ...]) -> Any:
@@ -244,7 +246,7 @@ class HazardModel(Model):
         channel = b.integer(xp.sum(xp.astype(passed, number.dtype), axis=0))
         after = y
         if network.n_reactions:
-            after = y + xp.asarray(row_of_table(b, self.net_rows, channel), dtype=y.dtype, device=b.device)
+            after = y + xp.asarray(_row(b, self.net_rows, channel), dtype=y.dtype, device=b.device)
         for j, jump in enumerate(network.jumps):
             fire = lambda y, jump=jump: packing.pack(b, self._call(jump.effect, t, y, params), y, "effect")  # noqa: E731
             after = b.cond(channel == network.n_reactions + j, fire, lambda y: y, after)
@@ -334,7 +336,7 @@ def _with_row(sparsity: Any) -> Any:
     from scipy.sparse import bmat, coo_matrix
 
     given = sparsity if hasattr(sparsity, "tocoo") else coo_matrix(np.asarray(sparsity))
-    n = given.shape[0]
+    n = int(given.shape[0])  # pyright: ignore[reportOptionalSubscript]
     return bmat([[given, None], [np.ones((1, n)), np.zeros((1, 1))]], format="csr")
 
 
@@ -342,7 +344,7 @@ def _whole(ground: Any, backend: Any, splits: bool) -> list[bool]:
     """Which leaves of the state are integers that the problem itself leaves alone."""
     leaves, _ = flatten(ground.state0, lists=False)
     found = [not hasattr(leaf, "aval") and _is_integral(leaf) for leaf in leaves]
-    if not any(found) or backend.traced or isinstance(ground.state0, Pair):
+    if not any(found) or backend.traced:
         return [False] * len(leaves)
     mass = {"mass": None} if getattr(ground, "mass", None) is not None else {}
     plain = Model(ground.replace(**mass), backend, splits)

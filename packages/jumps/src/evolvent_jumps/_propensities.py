@@ -128,7 +128,7 @@ class Channels:
         """The counts after a channel fired."""
         b, network = self.backend, self.network
         if network.n_reactions:
-            x = x + row_of_table(b, network.net_rows, channel) if network.n_species <= SMALL else self._added(x, channel)
+            x = x + _row(b, network.net_rows, channel) if network.n_species <= SMALL else self._added(x, channel)
         for j in range(len(network.jumps)):
             x = b.cond(
                 channel == network.n_reactions + j,
@@ -163,7 +163,7 @@ class Channels:
         return b.replaced(x, species, b.pick(x, species) + b.pick(network.net_change, k))
 
 
-def row_of_table(b: Any, table: Any, i: Any) -> Any:
+def _row(b: Any, table: Any, i: Any) -> Any:
     """One row of a constant table; with lanes each lane's own, a column."""
     return table[i].T if b.lanes else b.pick(table, i)
 

@@ -280,7 +280,7 @@ class Run:
         began = now if began is None else began
         watch = Watch(self, inputs, now - began)
         try:
-            state = self.model.judged(self.advance_to_end(inputs, watch, state))
+            ended = self.model.judged(self.advance_to_end(inputs, watch, state))
         except Exception as error:
             if isinstance(error, InputError | CannotStage) or not (b.unbounded and hasattr(error, "evolvent_function")):
                 raise
@@ -288,8 +288,8 @@ class Run:
             return _checked(start_alone(self, problem, inputs), error, options.throw, b)
         finally:
             watch.close()
-        solution = solution_of(self, problem, inputs, state, watch, time.perf_counter() - began)
-        return _checked(solution, watch.error, options.throw, b, lambda: self._diagnosis(state))
+        solution = solution_of(self, problem, inputs, ended, watch, time.perf_counter() - began)
+        return _checked(solution, watch.error, options.throw, b, lambda: self._diagnosis(ended))
 
     def advance_to_end(self, inputs: Inputs, watch: Watch, state: State | None = None) -> State:
         """Run slice after slice, with a look at the clock, the keyboard and the user's callback in between."""
