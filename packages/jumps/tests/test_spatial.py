@@ -13,6 +13,7 @@ from scipy.stats import chi2
 import evolvent as ev
 
 SPATIAL = ["NSM", "DirectCRDirect"]
+STILL = [ev.Hopping([1.0], 1), ev.Hopping([0.0], (3,)), ev.Hopping([1.0], np.zeros((2, 2)))]
 WEIGHTS = np.array([[0.0, 1.0, 0.5], [2.0, 0.0, 1.0], [0.0, 3.0, 0.0]])
 
 
@@ -119,7 +120,9 @@ def test_nobody_is_lost(n, seed, method):
 
 
 @pytest.mark.parametrize("method", SPATIAL)
-@pytest.mark.parametrize("hopping", [ev.Hopping([1.0], 1), ev.Hopping([0.0], (3,)), ev.Hopping([1.0], np.zeros((2, 2)))])
+@pytest.mark.parametrize(
+    "hopping", [ev.Hopping([1.0], 1), ev.Hopping([0.0], (3,)), ev.Hopping([1.0], np.zeros((2, 2)))]
+)
 def test_where_nobody_can_hop_nothing_happens(method, hopping):
     """One site, rates of zero, a graph without links: the state stays."""
     y0 = np.full((1, hopping.neighbours.n_sites), 4)
