@@ -419,7 +419,5 @@ def _dense_rows(name: str, given: Any) -> list[dict[Any, Any]]:
     except ValueError:
         array = np.asarray(None)
     if array.ndim != 2 or array.dtype.kind not in "iuf":
-        raise InputError(
-            name, f"must be an array (reactions, species) or a dict for each reaction, got {given!r}."
-        )
+        raise InputError(name, f"must be an array (reactions, species) or a dict for each reaction, got {given!r}.")
     return [{int(i): row[i].item() for i in np.flatnonzero(row)} for row in array]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from evolvent import JumpProblem, VariableRate, load_algorithm
+from evolvent import Hopping, JumpProblem, MassAction, VariableRate, load_algorithm
 
 
 def choose(problem: Any, options: dict[str, Any], backend: Any) -> tuple[float, Any, str] | None:
@@ -18,6 +18,8 @@ def choose(problem: Any, options: dict[str, Any], backend: Any) -> tuple[float, 
         return _integrated(problem, options, backend, "a rate varies, and has no upper_bound")
     if varying:
         return 1.0, load_algorithm("Coevolve")(), "rates vary within bounds: candidates are thinned out"
+    if problem.hopping is not None and all(isinstance(jump, MassAction | Hopping) for jump in problem.jumps):
+        return 1.0, load_algorithm("NSM")(), f"hops between {problem.hopping.neighbours.n_sites} sites"
     return _constant(problem)
 
 

@@ -21,7 +21,8 @@ class Groups(NamedTuple):
     ----------
     rates, group, place : array (sites,)
         How often something happens at a site; its group, and its place among the members.
-    members : array (groups * sites,)
+    members : array (groups * sites + 1,)
+        Behind the last is room for what nobody looks at.
     sums, counts : array (groups,)
     total, scale, top : control scalars
         Of all rates; the rate that group BELOW begins with; the highest group that ever had a member.
@@ -50,7 +51,7 @@ def grouped(b: Any, rates: Any) -> Groups:
         rates=none(n, float),
         group=none(n, np.int64),
         place=none(n, np.int64),
-        members=none(n * N_GROUPS, np.int64),
+        members=none(n * N_GROUPS + 1, np.int64),
         sums=none(N_GROUPS, float),
         counts=none(N_GROUPS, np.int64),
         total=b.real(0.0),
@@ -69,20 +70,14 @@ def grouped(b: Any, rates: Any) -> Groups:
 
 def with_rate(b: Any, own: Groups, site: Any, rate: Any) -> Groups:
     """The groups with a site's rate replaced."""
-    before = b.pick(own.rates, site)
-    group = _group_of(b, own, rate)
-    same = b.control.logical_and(before > 0.0, rate > 0.0)
-    same = b.control.logical_and(same, group == b.pick(own.group, site))
-
-    def stays(own: Groups) -> Groups:
-        sums = b.replaced(own.sums, group, b.pick(own.sums, group) + (rate - before))
-        return own._replace(sums=sums)
-
-    def moves(own: Groups) -> Groups:
-        own = b.cond(before > 0.0, lambda own: _without(b, own, site, before), lambda own: own, own)
-        return b.cond(rate > 0.0, lambda own: _within(b, own, site, group, rate), lambda own: own, own)
-
-    own = b.cond(same, stays, moves, own)
+    c = b.control
+    before, group = b.pick(own.rates, site), _group_of(b, own, rate)
+    same = c.logical_and(c.logical_and(before > 0.0, rate > 0.0), group == b.pick(own.group, site))
+    change = c.where(same, rate - before, b.real(0.0))
+    # No branches: they would copy what they may change. What is not to be written goes where nobody looks.
+    own = own._replace(sums=b.replaced(own.sums, group, b.pick(own.sums, group) + change))
+    own = _without(b, own, site, before, c.logical_and(before > 0.0, c.logical_not(same)))
+    own = _within(b, own, site, group, rate, c.logical_and(rate > 0.0, c.logical_not(same)))
     return own._replace(rates=b.replaced(own.rates, site, rate), total=own.total + (rate - before))
 
 
@@ -141,29 +136,31 @@ def _power(b: Any, exponent: Any) -> Any:
     return b.pick(table, exponent - (1 - BELOW))
 
 
-def _without(b: Any, own: Groups, site: Any, rate: Any) -> Groups:
+def _without(b: Any, own: Groups, site: Any, rate: Any, when: Any) -> Groups:
     """The last member of a site's group takes its place."""
     c, n = b.control, own.rates.shape[0]
     group, place = b.integer(b.pick(own.group, site)), b.integer(b.pick(own.place, site))
-    last = b.integer(b.pick(own.counts, group)) - 1
-    other = b.integer(b.pick(own.members, group * n + last))
-    left = c.where(last > 0, b.pick(own.sums, group) - rate, b.real(0.0))
+    count, held = b.integer(b.pick(own.counts, group)), b.pick(own.sums, group)
+    last = c.maximum(count - 1, b.integer(0))
+    other = c.where(when, b.integer(b.pick(own.members, group * n + last)), site)
+    left = c.where(last > 0, held - rate, b.real(0.0))
     return own._replace(
-        members=b.replaced(own.members, group * n + place, other),
+        members=b.replaced(own.members, c.where(when, group * n + place, b.integer(n * N_GROUPS)), other),
         place=b.replaced(own.place, other, place),
-        counts=b.replaced(own.counts, group, last),
-        sums=b.replaced(own.sums, group, left),
+        counts=b.replaced(own.counts, group, c.where(when, last, count)),
+        sums=b.replaced(own.sums, group, c.where(when, left, held)),
     )
 
 
-def _within(b: Any, own: Groups, site: Any, group: Any, rate: Any) -> Groups:
-    n = own.rates.shape[0]
-    count = b.integer(b.pick(own.counts, group))
+def _within(b: Any, own: Groups, site: Any, group: Any, rate: Any, when: Any) -> Groups:
+    """A site becomes the last member of a group."""
+    c, n = b.control, own.rates.shape[0]
+    count, held, place = b.integer(b.pick(own.counts, group)), b.pick(own.sums, group), b.pick(own.place, site)
     return own._replace(
-        members=b.replaced(own.members, group * n + count, site),
-        place=b.replaced(own.place, site, count),
-        group=b.replaced(own.group, site, group),
-        counts=b.replaced(own.counts, group, count + 1),
-        sums=b.replaced(own.sums, group, b.pick(own.sums, group) + rate),
-        top=b.control.maximum(own.top, group),
+        members=b.replaced(own.members, c.where(when, group * n + count, b.integer(n * N_GROUPS)), site),
+        place=b.replaced(own.place, site, b.integer(c.where(when, count, place))),
+        group=b.replaced(own.group, site, b.integer(c.where(when, group, b.pick(own.group, site)))),
+        counts=b.replaced(own.counts, group, c.where(when, count + 1, count)),
+        sums=b.replaced(own.sums, group, c.where(when, held + rate, held)),
+        top=c.where(when, c.maximum(own.top, group), own.top),
     )

@@ -39,13 +39,11 @@ class DirectCRDirect(SiteAggregator):
 
     def changed(self, channels, t, x, constants, own, channel, draw):
         b = channels.backend
-        hops, site, other = channels.where(channel)
+        _, site, other = channels.where(channel)
         own = with_rate(b, own, site, channels.total(x, constants, site))
         if not channels.network.near.target.size:
             return own
-        return b.cond(
-            hops, lambda own: with_rate(b, own, other, channels.total(x, constants, other)), lambda own: own, own
-        )
+        return with_rate(b, own, other, channels.total(x, constants, other))
 
     def upcoming(self, channels, t, x, constants, own, draw):
         b, c = channels.backend, channels.backend.control

@@ -55,17 +55,13 @@ class NSM(SiteAggregator):
         if not channels.network.near.target.size:
             return own
 
-        def arrived(own: Any) -> Any:
-            # Where somebody arrived, what was left of the time to wait is stretched, as with Gibson and Bruck.
-            before, after = b.pick(own.totals, other), channels.total(x, constants, other)
-            left = b.cond(
-                before > 0.0,
-                lambda: (value(b, own.times, other) - t) * before,
-                lambda: -c.log(1.0 - draw.more(b.integer(0))[0]),
-            )
-            return _put(b, own, other, t + left / c.maximum(after, b.real(TINY)), after)
-
-        return b.cond(hops, arrived, lambda own: own, own)
+        # Where somebody arrived, what was left of the time to wait is stretched, as with Gibson and Bruck. A reaction
+        # writes again what is there: a branch would copy what it may change.
+        before, after, old = b.pick(own.totals, other), channels.total(x, constants, other), value(b, own.times, other)
+        fresh = c.logical_and(hops, before <= 0.0)
+        left = b.cond(fresh, lambda: -c.log(1.0 - draw.more(b.integer(0))[0]), lambda: (old - t) * before)
+        time = c.where(hops, t + left / c.maximum(after, b.real(TINY)), old)
+        return _put(b, own, other, time, after)
 
     def upcoming(self, channels, t, x, constants, own, draw):
         b = channels.backend
