@@ -78,6 +78,7 @@ class Aggregator(Stepper):
     most_steps: ClassVar[int] = 10**8
     thins: ClassVar[bool] = False  # whether what comes next may be a time at which nothing jumps, by a channel of -1
     varying: ClassVar[bool] = False  # whether rates may change between the jumps
+    exact: ClassVar[bool] = True  # whether paths have the law of the process, but for rounding
 
     # ------------------------------------------------------------ what a method brings
     @abstractmethod

@@ -10,8 +10,8 @@ from evolvent import random
 
 BLOCK = 64  # events whose numbers are drawn together
 BELOW_ONE = 1.0 - 2.0**-52  # times a sum, it is less than that after rounding
-# Streams of their own: what a start draws, and what an event draws beyond its block.
-STARTING, MORE = 1, 2
+# Streams of their own: what a start draws, what an event draws beyond its block, and what it draws for each channel.
+STARTING, MORE, EACH = 1, 2, 3
 
 
 class Draws:
@@ -59,16 +59,20 @@ class Draw:
         """Two uniforms of [0, 1), different ones for each index from 0 on."""
         return _pair(self.draws.system, MORE, self.number, index)
 
+    def each(self, count: int) -> Any:
+        """Exponentials of mean one, an array (count,) and lanes."""
+        return starting(self.draws.system, self.number, count, EACH)[0]
+
     def _of(self, numbers: Any) -> Any:
         return self.draws.system.backend.pick(numbers, self.number - self.draws.first)
 
 
-def starting(system: Any, number: Any, count: int) -> tuple[Any, Any]:
-    """Exponentials and uniforms, `count` of each, for the start before event `number`."""
+def starting(system: Any, number: Any, count: int, stream: int = STARTING) -> tuple[Any, Any]:
+    """Exponentials and uniforms, `count` of each, for the start before event `number`, or at it."""
     b = system.backend
     low, high, trajectory = system.noise
     index: Any = np.arange(count)[:, None] if b.lanes else range(count)
-    key = random.fold_in(arrays(b), (low, high), STARTING)
+    key = random.fold_in(arrays(b), (low, high), stream)
     return random.exponential_and_uniform(arrays(b), key, trajectory, number, index, dtype=real_type(b))
 
 
