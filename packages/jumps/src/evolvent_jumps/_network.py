@@ -101,6 +101,16 @@ class Network:
         start, channels, _ = _compressed([[(i, 0) for i in row] for row in self._dependent_rows()])
         return start, channels
 
+    @cached_property
+    def takers(self) -> tuple[np.ndarray, np.ndarray]:
+        """The reactions that take species i: of the second array those from ``first[i]`` to the next."""
+        rows: list[list[tuple[int, int]]] = [[] for _ in range(self.n_species)]
+        for j, row in enumerate(self.reactants):
+            for species in row:
+                rows[species].append((j, 0))
+        start, reactions, _ = _compressed(rows)
+        return start, reactions
+
     def _dependent_rows(self) -> list[list[int]]:
         n = self.n_reactions
         if self.given is not None:

@@ -94,21 +94,24 @@ class Channels:
 
     def all(self, t: Any, x: Any, constants: Any, functions: Any = None) -> Any:
         """All propensities, an array (channels,) and lanes; `functions` as in `of`, asked for when None."""
-        b, xp, network = self.backend, arrays(self.backend), self.network
-        parts = []
-        if network.n_reactions:
-            a, wide = constants, (slice(None), None) if b.lanes else slice(None)
-            if b.lanes and a.ndim == 1:
-                a = a[:, None]
-            for slots, scales, offsets in network.factor_columns:
-                factor = xp.take(x, slots, axis=0)
-                factor = factor if scales is None else factor * scales[wide]
-                a = a * (factor if offsets is None else factor - offsets[wide])
-            parts.append(a)
+        xp = arrays(self.backend)
+        parts = [self.of_reactions(x, constants)] if self.network.n_reactions else []
         functions = self.of_functions(t, x) if functions is None else functions
         if functions:
             parts.append(xp.stack([xp.asarray(rate) for rate in functions]))
         return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
+
+    def of_reactions(self, x: Any, constants: Any) -> Any:
+        """The propensities of all reactions by mass action, an array (reactions,) and lanes."""
+        b, xp, a = self.backend, arrays(self.backend), constants
+        wide = (slice(None), None) if b.lanes else slice(None)
+        if b.lanes and a.ndim == 1:
+            a = a[:, None]
+        for slots, scales, offsets in self.network.factor_columns:
+            factor = xp.take(x, slots, axis=0)
+            factor = factor if scales is None else factor * scales[wide]
+            a = a * (factor if offsets is None else factor - offsets[wide])
+        return a
 
     def each_dependent(self, channel: Any, carry: Any, body: Any) -> Any:
         """Carry a tree through ``body(carry, dependent)`` for each channel whose rate `channel` may change."""
