@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     )
     from ._events import Dose, Event, NonNegative
     from ._hooks import hookimpl
-    from ._jumps import ConstantRate, JumpProblem, MassAction, VariableRate
+    from ._jumps import ConstantRate, Hopping, JumpProblem, MassAction, VariableRate
     from ._numpy import NumpyBackend
     from ._problem import DAEProblem, EnsembleProblem, ODEProblem, Problem, SecondOrderODEProblem, SplitODEProblem
     from ._protocol import Backend
     from ._registry import algorithms, load_algorithm
     from ._solution import EnsembleSolution, EventLog, Occurrences, Solution, Stats
-    from ._solve import compile, explain, init, solve
+    from ._solve import choose_algorithm, compile, explain, init, solve
     from ._status import Status
 
 __version__ = "0.1.0"
@@ -46,6 +46,7 @@ _HOME = {
     "EnsembleSolution": "_solution",
     "Event": "_events",
     "EventLog": "_solution",
+    "Hopping": "_jumps",
     "InputError": "_errors",
     "JumpProblem": "_jumps",
     "MassAction": "_jumps",
@@ -65,6 +66,7 @@ _HOME = {
     "UnknownAlgorithmError": "_errors",
     "VariableRate": "_jumps",
     "algorithms": "_registry",
+    "choose_algorithm": "_solve",
     "choose_backend": "_backend",
     "compile": "_solve",
     "explain": "_solve",
@@ -87,6 +89,7 @@ __all__ = [
     "EnsembleSolution",
     "Event",
     "EventLog",
+    "Hopping",
     "InputError",
     "JumpProblem",
     "MassAction",
@@ -106,6 +109,7 @@ __all__ = [
     "UnknownAlgorithmError",
     "VariableRate",
     "algorithms",
+    "choose_algorithm",
     "choose_backend",
     "compile",
     "explain",

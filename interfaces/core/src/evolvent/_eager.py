@@ -27,6 +27,10 @@ def namespace(array: Any) -> Any:
     return array_api_compat.array_namespace(array)
 
 
+class Memory(np.ndarray):
+    """An array of the control plane that is written to in place."""
+
+
 class EagerBackend:
     """Runs a solve call by call, on one library's arrays.
 
@@ -82,9 +86,15 @@ class EagerBackend:
         return table
 
     def replaced(self, table, index, value):
-        table = table.copy()
+        table = table if isinstance(table, Memory) else table.copy()
         table[index] = value
         return table
+
+    def memory(self, array, into=None):
+        return np.array(array).view(Memory)
+
+    def whole(self, memory):
+        return np.array(memory, subok=False) if isinstance(memory, Memory) else memory
 
     def scale(self, value, like):
         """A control-plane real as it enters arithmetic with arrays like `like`."""

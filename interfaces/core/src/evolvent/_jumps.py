@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from ._errors import InputError
 from ._events import check_arity
+from ._neighbours import Neighbours, neighbours_of
 from ._problem import InitialValueProblem
 from ._problem_checks import check_state
+from ._trees import flatten, is_nested
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +28,7 @@ class MassAction:
     ----------
     rates : array (reactions,), or callable
         Rate constants, not negative; or ``rates(params)``, which gives them and is asked again whenever an event
-        changes the parameters.
+        changes the parameters. With `Hopping` also (reactions, sites).
     reactants : array of int (reactions, species), sparse matrix of SciPy, or sequence of dict
         How many of each species a reaction takes. A dict for each reaction has its species' places in y, or names
         where y0 is a dict, and how many: ``[{"S": 1, "I": 1}, {"I": 1}]``.
@@ -76,12 +79,13 @@ class MassAction:
             rates = np.asarray(self.rates, dtype=float)
         except (TypeError, ValueError):
             raise InputError("rates", f"must be numbers or a function of params, got {self.rates!r}.") from None
-        if rates.shape != (len(self),):
+        if rates.ndim not in (1, 2) or rates.shape[0] != len(self):
             raise InputError("rates", f"must be one for each of {len(self)} reactions, got shape {rates.shape}.")
-        wrong = np.flatnonzero(~(np.isfinite(rates) & (rates >= 0.0)))
+        wrong = np.argwhere(~(np.isfinite(rates) & (rates >= 0.0)))
         if wrong.size:
-            j = int(wrong[0])
-            raise InputError("rates", f"must be finite and not negative; that of {self.name_of(j)} is {rates[j]}.")
+            j = int(wrong[0, 0])
+            value = rates[tuple(wrong[0])]
+            raise InputError("rates", f"must be finite and not negative; that of {self.name_of(j)} is {value}.")
 
     def __len__(self) -> int:
         return len(self.reactants)
@@ -173,7 +177,69 @@ class VariableRate:
             check_arity(name, given, "t, y, params")
 
 
-Jump = MassAction | ConstantRate | VariableRate
+@dataclass(frozen=True, eq=False)
+class Hopping:
+    """Individuals that hop from a site to its neighbours: a state of counts at sites, each its own well-stirred pot.
+
+    The state is then (species, sites), or (species, *shape) on a grid, or a dict of one array of sites for each
+    species. `MassAction` happens at each site on the counts that are there.
+
+    Parameters
+    ----------
+    rates : array (species,) or (species, sites), or callable
+        How often an individual hops to each of its neighbours, not negative; by the site that it hops from in the
+        second form. Or ``rates(params)``, which gives them and is asked again whenever an event changes the parameters.
+    graph : int, tuple of int, matrix (sites, sites), sparse matrix of SciPy, or graph of networkx
+        The shape of a Cartesian grid; or the weights, by which rates are multiplied, of hops from the row's site to the
+        column's; or a graph, whose edges may have a ``weight``, with sites in the order of its nodes.
+    periodic : bool
+        Whether a grid's ends are joined. Otherwise who is at a boundary stays inside.
+    name : str, optional
+        What messages call it.
+
+    Raises
+    ------
+    InputError
+        If an argument can't be used; it names the argument.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import evolvent as ev
+    >>> diffusion = ev.Hopping([1.0], (3,))
+    >>> diffusion.neighbours.target.tolist()
+    [1, 0, 2, 1]
+    >>> problem = ev.JumpProblem(np.array([[9, 0, 0]]), (0.0, 5.0), jumps=[diffusion])
+    >>> int(ev.solve(problem, "NSM", saveat="end", seed=1).y.sum())
+    9
+    """
+
+    rates: Any
+    graph: Any
+    periodic: bool = False
+    name: str | None = None
+    neighbours: Neighbours = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "neighbours", neighbours_of(self.graph, self.periodic))
+        if callable(self.rates):
+            check_arity("rates", self.rates, "params")
+        elif not hasattr(self.rates, "aval") and not (hasattr(self.rates, "shape") and hasattr(self.rates, "device")):
+            self._check_rates()
+
+    def _check_rates(self) -> None:
+        try:
+            rates = np.asarray(self.rates, dtype=float)
+        except (TypeError, ValueError):
+            raise InputError("rates", f"must be numbers or a function of params, got {self.rates!r}.") from None
+        n = self.neighbours.n_sites
+        if rates.ndim not in (1, 2) or (rates.ndim == 2 and rates.shape[1] != n):
+            raise InputError("rates", f"must be (species,) or (species, {n} sites), got shape {rates.shape}.")
+        if not np.all(np.isfinite(rates) & (rates >= 0.0)):
+            raise InputError("rates", f"must be finite and not negative, got {self.rates!r}.")
+
+
+Jump = MassAction | ConstantRate | VariableRate | Hopping
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +254,7 @@ class JumpProblem(InitialValueProblem):
         Start and end, the end after the start.
     params : tree of arrays and numbers, optional
         Passed to rates and effects as it is.
-    jumps : sequence of MassAction, ConstantRate and VariableRate
+    jumps : sequence of MassAction, ConstantRate, VariableRate and Hopping
         What may happen.
     over : ODEProblem, optional
         What moves the state between the jumps. It brings y0, t_span, params, events and all else, which are then left
@@ -225,12 +291,15 @@ class JumpProblem(InitialValueProblem):
         jumps = (self.jumps,) if isinstance(self.jumps, Jump) else self.jumps
         if not isinstance(jumps, Sequence) or not jumps or not all(isinstance(jump, Jump) for jump in jumps):
             raise InputError(
-                "jumps", f"must be a sequence of ev.MassAction, ev.ConstantRate and ev.VariableRate, got {self.jumps!r}."
+                "jumps",
+                f"must be a sequence of ev.MassAction, ev.ConstantRate, ev.VariableRate and ev.Hopping, "
+                f"got {self.jumps!r}.",
             )
         object.__setattr__(self, "jumps", tuple(jumps))
         if self.y0 is None:
             raise InputError("y0", "is missing.", "Give the initial state, or over= a problem that has one.")
         check_state("y0", self.y0)
+        self._check_sites()
         self._check_course()
         if self.over is None and not any(hasattr(t, "aval") for t in self.t_span) and self.t_span[1] < self.t_span[0]:
             raise InputError("t_span", f"must go forward in time, got {self.t_span!r}.")
@@ -243,13 +312,57 @@ class JumpProblem(InitialValueProblem):
         if not isinstance(self.over, InitialValueProblem) or isinstance(self.over, JumpProblem):
             raise InputError("over", f"must be a problem such as ev.ODEProblem, got {self.over!r}.")
         for name in ("y0", "t_span", "params"):
-            own, given = getattr(self.over, name), getattr(self, name)
+            own, given = getattr(self.over, "state0" if name == "y0" else name), getattr(self, name)
             if given is not None and given is not own:
-                raise InputError(name, "comes with the problem given as over=.", f"Leave it out, or replace it there.")
+                raise InputError(name, "comes with the problem given as over=.", "Leave it out, or replace it there.")
             object.__setattr__(self, name, own)
         for name in ("events", "discontinuities", "domain"):
             if getattr(self, name) not in ((), None):
                 raise InputError(name, "comes with the problem given as over=.", f"Give {name}= to that.")
+
+    def _check_sites(self) -> None:
+        hopping, jumps = self.hopping, self.jumps
+        if hopping is None:
+            if any(np.ndim(jump.rates) == 2 for jump in jumps if isinstance(jump, MassAction)):
+                raise InputError("rates", "of mass action for each site are for problems with ev.Hopping.")
+            return
+        if sum(isinstance(jump, Hopping) for jump in jumps) > 1:
+            raise InputError("jumps", "has more than one ev.Hopping.", "Give one, with all species' rates.")
+        for name in ("over", "dependencies"):
+            if getattr(self, name) is not None:
+                raise InputError(name, "can't be combined with ev.Hopping.", "Leave it out.")
+        n, shape = hopping.neighbours.n_sites, hopping.neighbours.shape
+        if is_nested(self.y0):
+            for leaf in flatten(self.y0, lists=False)[0]:
+                if np.shape(leaf) not in ((n,), shape):
+                    raise InputError("y0", f"must have an array of {n} sites for each species, got {self.y0!r}.")
+            species = len(flatten(self.y0, lists=False)[0])
+        else:
+            given = np.shape(self.y0)
+            if given[1:] not in ((n,), shape):
+                raise InputError("y0", f"must be (species, {n} sites), got shape {given}.")
+            species = given[0]
+        for jump in jumps:
+            if isinstance(jump, MassAction | Hopping) and not callable(jump.rates):
+                rows = len(jump) if isinstance(jump, MassAction) else species
+                if np.shape(jump.rates) not in ((rows,), (rows, n)):
+                    raise InputError("rates", f"must be ({rows},) or ({rows}, {n} sites), got {np.shape(jump.rates)}.")
+
+    @property
+    def hopping(self) -> Hopping | None:
+        """How individuals hop between sites; None where there are no sites."""
+        return next((jump for jump in self.jumps if isinstance(jump, Hopping)), None)
+
+    def replace(self, **changes: Any) -> Any:
+        """Make a variant of this problem: over an ODE, what belongs to that is replaced there."""
+        if self.over is None or changes.get("over", self) is None:
+            return super().replace(**changes)
+        over, fields = changes.pop("over", self.over), signature(type(self.over)).parameters
+        there = {name: changes.pop(name) for name in list(changes) if name in fields}
+        if "y0" in changes and "q0" in fields:
+            there["q0"], there["v0"] = changes.pop("y0")
+        over = over.replace(**there) if there else over
+        return super().replace(**changes, over=over, y0=None, t_span=None, params=None)
 
     @property
     def n_jumps(self) -> int:
@@ -264,7 +377,8 @@ class JumpProblem(InitialValueProblem):
             if isinstance(jump, MassAction):
                 found += [jump.name_of(j) for j in range(len(jump))]
             else:
-                found.append(f"jump {len(found)}" if jump.name is None else jump.name)
+                default = "hopping" if isinstance(jump, Hopping) else f"jump {len(found)}"
+                found.append(default if jump.name is None else jump.name)
         return found
 
     @property
@@ -305,7 +419,5 @@ def _dense_rows(name: str, given: Any) -> list[dict[Any, Any]]:
     except ValueError:
         array = np.asarray(None)
     if array.ndim != 2 or array.dtype.kind not in "iuf":
-        raise InputError(
-            name, f"must be an array (reactions, species) or a dict for each reaction, got {given!r}."
-        )
+        raise InputError(name, f"must be an array (reactions, species) or a dict for each reaction, got {given!r}.")
     return [{int(i): row[i].item() for i in np.flatnonzero(row)} for row in array]

@@ -98,8 +98,19 @@ class Backend(Protocol):
     def replaced(self, table, index, value) -> Any:
         """An array of the control plane with the entry at a control-plane integer replaced.
 
-        Compilers write in place where the array given is not read any more.
+        What `memory` gave is written to in place: the array given must not be used any more.
         """
+        ...
+
+    def memory(self, array, into=None) -> Any:
+        """An array of the control plane (n,), as memory that `replaced` writes to in place and `pick` reads.
+
+        In loops and branches it is passed on like any leaf. `into` is memory that it may have in place of new one.
+        """
+        ...
+
+    def whole(self, memory) -> Any:
+        """The array that memory holds now; an array as it is."""
         ...
 
     def to_control(self, *scalars) -> Any:

@@ -117,6 +117,29 @@ def explain(problem: Any, algorithm: Any = None, *, backend: str | None = None, 
     return f"{algorithm.name}: {reason}\nbackend {takes.label}" + (f": {takes.note}" if takes.note else "")
 
 
+def choose_algorithm(problem: Any, options: dict[str, Any], backend: Any) -> tuple[Algorithm, str]:
+    """Ask the installed plugins for an algorithm: for methods that solve with another one.
+
+    Parameters
+    ----------
+    problem : Problem
+        What that one would have to solve.
+    options : dict
+        What `solve` was given.
+    backend : Backend
+        What would run it.
+
+    Returns
+    -------
+    Algorithm
+        The choice.
+    str
+        What speaks for it.
+    """
+    _, algorithm, reason = _proposals(problem, options, backend)[0]
+    return algorithm, reason
+
+
 def _backend_of(problem: Any, name: str | None) -> Any:
     if isinstance(problem, type):
         raise _no_problem(problem)

@@ -75,8 +75,8 @@ _ADVICE = {
         "given, at the start or behind a jump: give a better guess of them, or look whether a solution exists."
     ),
     Status.INVALID_RATE: (
-        "A rate was negative or not a number: look at the rate there; where it is a difference or a root, keep it "
-        "from below by xp.maximum(..., 0.0)."
+        "A rate was negative or not a number, or above the bound given for it: look at the rate there; where it is a "
+        "difference or a root, keep it from below by xp.maximum(..., 0.0)."
     ),
     Status.EVENT_LOG_FULL: (
         "More events happened than the compiled log can hold: raise max_events, or look for an event that happens over "

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from evolvent import InputError, JumpProblem, Status
+from evolvent import InputError, JumpProblem, Status, VariableRate
+from evolvent.trees import tree_map
 from evolvent_stepping import RUNNING, Entry, Part, Stepper, first_crossing, record_step
 
 from ._draws import BLOCK, Draws, arrays
@@ -61,8 +62,10 @@ class Sides(NamedTuple):
 class Aggregator(Stepper):
     """An exact method: paths have the law of the process, whatever the method.
 
-    A subclass gives `begin`, `upcoming` and `changed`, pure functions of the control plane. Counts are an array of
-    reals, ``x``, or with lanes one more axis behind.
+    A subclass gives `begin`, `upcoming` and `changed`, functions of the control plane. Counts are an array of reals,
+    ``x``, or with lanes one more axis behind. What `begin` returns is carried from event to event, its arrays as memory
+    that is written to in place: read their entries by ``b.pick``, write them by ``b.replaced``, and go on with what that
+    returns. So it is with the counts of many species.
     """
 
     network: Network | None = field(default=None, repr=False, kw_only=True)
@@ -73,6 +76,8 @@ class Aggregator(Stepper):
     marches: ClassVar[bool] = True
     random: ClassVar[bool] = True
     most_steps: ClassVar[int] = 10**8
+    thins: ClassVar[bool] = False  # whether what comes next may be a time at which nothing jumps, by a channel of -1
+    varying: ClassVar[bool] = False  # whether rates may change between the jumps
     exact: ClassVar[bool] = True  # whether paths have the law of the process, but for rounding
 
     # ------------------------------------------------------------ what a method brings
@@ -88,6 +93,10 @@ class Aggregator(Stepper):
         """Bring what is carried up to date behind a jump that led to the counts `x`."""
         return own
 
+    def channels(self, system: Any, y: Any) -> Channels:
+        """The channels as this method looks at them."""
+        return Channels(self.network, system, y)
+
     # ------------------------------------------------------------ what the driver asks for
     def prepared(self, model) -> Aggregator:
         problem = model.problem
@@ -98,9 +107,22 @@ class Aggregator(Stepper):
                 "Leave the algorithm out.",
             )
         network = network_of(model)
+        if not self.varying:
+            self._require_constant(network)
         if network.jumps and network.given is None:
             network.patterns = _patterns(model, network)
         return replace(self, network=network)
+
+    def _require_constant(self, network: Network) -> None:
+        for k, jump in enumerate(network.jumps):
+            if isinstance(jump, VariableRate):
+                advice = "Take HazardIntegration" if jump.upper_bound is None else "Take Coevolve"
+                raise InputError(
+                    "algorithm",
+                    f"{self.name} is for rates that stay as they are between the jumps, and that of "
+                    f"{network.names[network.n_reactions + k]} is a VariableRate.",
+                    f"{advice}, or leave the algorithm out.",
+                )
 
     def parts(self, model) -> dict[str, Part]:
         """List the rates and effects."""
@@ -128,23 +150,31 @@ class Aggregator(Stepper):
     def enter(self, system, t, y) -> Entry:
         return self._entered(system, t, y, system.backend.integer(0))
 
-    def enter_again(self, system, t, y, cache) -> Entry:
+    def reenter(self, system, t, y, cache) -> Entry:
         # What was drawn for the jump that does not come any more is not used again.
-        return self._entered(system, t, y, cache.drawn)
+        return self._entered(system, t, y, cache.drawn, cache)
 
-    def _entered(self, system: Any, t: Any, y: Any, drawn: Any) -> Entry:
+    def _entered(self, system: Any, t: Any, y: Any, drawn: Any, before: Any = None) -> Entry:
         b, c = system.backend, system.backend.control
-        channels = Channels(self.network, system, y)
+        channels = self.channels(system, y)
         x = counts_of(b, y)
         constants = channels.constants(t)
         culprit = _invalid_constant(b, constants)
-        own = self.begin(channels, t, x, constants, drawn)
+        own = self._kept(b, self.begin(channels, t, x, constants, drawn), None if before is None else before.own)
         draw = Draws(system, drawn // BLOCK).of(drawn)
         found = self.upcoming(channels, t, x, constants, own, draw)
         culprit = c.where(culprit >= 0, culprit, found.culprit)
         status = c.where(culprit >= 0, b.integer(Status.INVALID_RATE), b.integer(RUNNING))
         cache = Cache(constants, found.own, found.time, found.channel, drawn + b.integer(1), culprit)
         return Entry(y, cache, status)
+
+    def _kept(self, b: Any, own: Any, before: Any) -> Any:
+        """What is carried, with its arrays in memory: in that of `before`, behind a jump."""
+
+        def kept(x: Any, into: Any = None) -> Any:
+            return b.memory(x, into) if len(getattr(x, "shape", ())) > len(b.lanes) else x
+
+        return tree_map(kept, own) if before is None else tree_map(kept, own, before)
 
     def at_rest(self, system, t, y):
         return Sides(y, y)
@@ -159,7 +189,10 @@ class Aggregator(Stepper):
         """Go from jump to jump until the next one lies behind `target` or `save`, and stand there."""
         b, c = system.backend, system.backend.control
         end = target if save is None else c.minimum(target, save)
-        channels = Channels(self.network, system, m.y)
+        channels = self.channels(system, m.y)
+        start = counts_of(b, m.y)
+        in_place = channels.in_place
+        m = m._replace(y=b.memory(start) if in_place else start)
 
         def goes_on(m: Any) -> Any:
             going = c.logical_and(m.status == RUNNING, m.cache.time <= end)
@@ -183,6 +216,7 @@ class Aggregator(Stepper):
             )
 
         m = b.while_loop(goes_on, block, m, max_iterations=plan.max_steps, resumable=True, records="log")
+        m = m._replace(y=state_of(b, channels.plain(m.y), channels.like))
         arrived = c.logical_and(m.status == RUNNING, m.cache.time > end)
         if not plan.directions:
             return m._replace(t=c.where(arrived, end, m.t))
@@ -194,26 +228,40 @@ class Aggregator(Stepper):
         system, b = channels.system, channels.backend
         c, cache = b.control, m.cache
         t, channel = cache.time, cache.channel
-        before = counts_of(b, m.y)
-        x = channels.fired(t, before, channel)
+        before = channels.plain(m.y) if plan.directions else None
+        jumps = channel >= 0
+        x = self._fired(channels, t, m.y, channel, jumps)
         draw = draws.of(cache.drawn)
         own = self.changed(channels, t, x, cache.constants, cache.own, channel, draw)
         found = self.upcoming(channels, t, x, cache.constants, own, draw)
         one = b.integer(1)
         cache = Cache(cache.constants, found.own, found.time, found.channel, cache.drawn + one, found.culprit)
-        y, start = state_of(b, x, m.y), m.t
-        m = m._replace(t=t, y=y, cache=cache, **self._counted(c, one, m, channel))
-        if self.network.jumps:
+        start = m.t
+        m = m._replace(t=t, y=x, cache=cache, **self._counted(c, one, m, channel))
+        if channels.network.jumps:
             status = c.where(found.culprit >= 0, b.integer(Status.INVALID_RATE), m.status)
             m = m._replace(status=status)
-        when = b.boolean(True)
+        when = jumps if self.thins else b.boolean(True)
         if plan.directions:
-            m = self._looked(plan, system, m, start, Sides(state_of(b, before, m.y), y))
-            when = c.logical_not(m.crossing.pending)
-        return record_step(plan, system, m, when, value) if plan.logs else m
+            sides = Sides(*(state_of(b, side, channels.like) for side in (before, channels.plain(x))))
+            m = self._looked(plan, system, m, start, sides)
+            when = c.logical_and(when, c.logical_not(m.crossing.pending))
+        if not plan.logs:
+            return m
+        seen = m._replace(y=state_of(b, channels.plain(x), channels.like))
+        return record_step(plan, system, seen, when, value)._replace(y=x)
+
+    def _fired(self, channels: Channels, t: Any, x: Any, channel: Any, jumps: Any) -> Any:
+        if not self.thins:
+            return channels.fired(t, x, channel)
+        first = channels.backend.control.maximum(channel, channels.backend.integer(0))
+        return channels.backend.cond(jumps, lambda x: channels.fired(t, x, first), lambda x: x, x)
 
     def _counted(self, c: Any, one: Any, m: Any, channel: Any) -> dict[str, Any]:
-        return {"accepted": m.accepted + one}
+        if not self.thins:
+            return {"accepted": m.accepted + one}
+        jumps = c.where(channel >= 0, one, one - one)
+        return {"accepted": m.accepted + jumps, "rejected": m.rejected + (one - jumps)}
 
     def _stood(self, plan: Any, system: Any, m: Any, end: Any) -> Any:
         """Let time pass to `end`, with a look for conditions on time."""
@@ -261,6 +309,8 @@ def _rate(model: Any, jump: Any, t: Any, y: Any, params: Any) -> Any:
 
 def _constants(model: Any, network: Network, params: Any) -> Any:
     """The rate constants of all reactions, one behind the other."""
+    if model.problem.hopping is not None:
+        return network.constants(model, params)  # pyright: ignore
     b, given = model.backend, model.params(params)
     dtype = b.real_dtype(model.y0.dtype)
     found = []

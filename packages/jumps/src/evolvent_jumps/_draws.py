@@ -83,7 +83,7 @@ def _pair(system: Any, stream: int, number: Any, index: Any) -> tuple[Any, Any]:
     drawn = [
         random.uniform(arrays(b), key, trajectory, number, 2 * index + k, dtype=real_type(b)) for k in range(2)
     ]
-    return b.to_control(*drawn)
+    return b.real(drawn[0]), b.real(drawn[1])
 
 
 def arrays(b: Any) -> Any:

@@ -65,6 +65,11 @@ class Network:
         return len(self.reactants) + len(self.jumps)
 
     @property
+    def max_order(self) -> int:
+        """The most individuals that a reaction takes."""
+        return max((sum(row.values()) for row in self.reactants), default=0)
+
+    @property
     def written_out(self) -> bool:
         """Whether every propensity is an expression of its own, and a change one row of a table."""
         return max(self.n_species, self.n_channels) <= SMALL
@@ -95,6 +100,16 @@ class Network:
         """The channels whose rates channel j may change: of the second array those from ``first[j]`` to the next."""
         start, channels, _ = _compressed([[(i, 0) for i in row] for row in self._dependent_rows()])
         return start, channels
+
+    @cached_property
+    def takers(self) -> tuple[np.ndarray, np.ndarray]:
+        """The reactions that take species i: of the second array those from ``first[i]`` to the next."""
+        rows: list[list[tuple[int, int]]] = [[] for _ in range(self.n_species)]
+        for j, row in enumerate(self.reactants):
+            for species in row:
+                rows[species].append((j, 0))
+        start, reactions, _ = _compressed(rows)
+        return start, reactions
 
     def _dependent_rows(self) -> list[list[int]]:
         n = self.n_reactions
@@ -133,6 +148,10 @@ class Network:
 
 def network_of(model: Any) -> Network:
     """The channels of a model's problem, with species by their places in the flat state."""
+    if model.problem.hopping is not None:
+        from ._places import FlatNetwork
+
+        return FlatNetwork(model.problem)
     shape = tuple(model.y0.shape)
     if len(shape) - len(model.backend.lanes) != 1 and any(isinstance(j, MassAction) for j in model.problem.jumps):
         raise InputError("y0", f"mass action wants a vector of species, got shape {shape}.")

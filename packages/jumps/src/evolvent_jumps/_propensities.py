@@ -36,6 +36,12 @@ class Channels:
     def __init__(self, network: Any, system: Any, like: Any):
         self.network, self.system, self.like = network, system, like
         self.backend = system.backend
+        # Of many species few change at a time: their counts are written to in place.
+        self.in_place = network.n_species > SMALL
+
+    def plain(self, x: Any) -> Any:
+        """Counts as an array, wherever they are kept."""
+        return self.backend.whole(x)
 
     def constants(self, t: Any) -> Any:
         """The rate constants of all reactions, with their factors, as the parameters are now."""
@@ -51,7 +57,7 @@ class Channels:
         if not self.network.jumps:
             return ()
         b = self.backend
-        rates = self.system.functions["rates"](t, state_of(b, x, self.like), self.system.params)
+        rates = self.system.functions["rates"](t, state_of(b, self.plain(x), self.like), self.system.params)
         return b.to_control(*rates) if len(rates) > 1 else (b.to_control(*rates),)
 
     def written_out(self, t: Any, x: Any, constants: Any) -> list[Any]:
@@ -86,23 +92,26 @@ class Channels:
             a = c.where(channel == network.n_reactions + k, rate, a)
         return a
 
-    def all(self, t: Any, x: Any, constants: Any) -> Any:
-        """All propensities, an array (channels,) and lanes."""
-        b, xp, network = self.backend, arrays(self.backend), self.network
-        parts = []
-        if network.n_reactions:
-            a, wide = constants, (slice(None), None) if b.lanes else slice(None)
-            if b.lanes and a.ndim == 1:
-                a = a[:, None]
-            for slots, scales, offsets in network.factor_columns:
-                factor = xp.take(x, slots, axis=0)
-                factor = factor if scales is None else factor * scales[wide]
-                a = a * (factor if offsets is None else factor - offsets[wide])
-            parts.append(a)
-        functions = self.of_functions(t, x)
+    def all(self, t: Any, x: Any, constants: Any, functions: Any = None) -> Any:
+        """All propensities, an array (channels,) and lanes; `functions` as in `of`, asked for when None."""
+        xp = arrays(self.backend)
+        parts = [self.of_reactions(x, constants)] if self.network.n_reactions else []
+        functions = self.of_functions(t, x) if functions is None else functions
         if functions:
             parts.append(xp.stack([xp.asarray(rate) for rate in functions]))
         return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
+
+    def of_reactions(self, x: Any, constants: Any) -> Any:
+        """The propensities of all reactions by mass action, an array (reactions,) and lanes."""
+        b, xp, a = self.backend, arrays(self.backend), constants
+        wide = (slice(None), None) if b.lanes else slice(None)
+        if b.lanes and a.ndim == 1:
+            a = a[:, None]
+        for slots, scales, offsets in self.network.factor_columns:
+            factor = xp.take(x, slots, axis=0)
+            factor = factor if scales is None else factor * scales[wide]
+            a = a * (factor if offsets is None else factor - offsets[wide])
+        return a
 
     def each_dependent(self, channel: Any, carry: Any, body: Any) -> Any:
         """Carry a tree through ``body(carry, dependent)`` for each channel whose rate `channel` may change."""
@@ -126,14 +135,17 @@ class Channels:
         for j in range(len(network.jumps)):
             x = b.cond(
                 channel == network.n_reactions + j,
-                lambda x, j=j: counts_of(
-                    b, self.system.functions[f"jump{j}"](t, state_of(b, x, self.like), self.system.params)
-                ),
+                lambda x, j=j: self._affected(t, x, j),
                 lambda x: x,
                 x,
             )
         return x
 
+    def _affected(self, t: Any, x: Any, j: int) -> Any:
+        """The counts after the effect of a jump with functions."""
+        b = self.backend
+        y = self.system.functions[f"jump{j}"](t, state_of(b, self.plain(x), self.like), self.system.params)
+        return b.memory(counts_of(b, y), x) if self.in_place else counts_of(b, y)
 
     def _added(self, x: Any, channel: Any) -> Any:
         """The counts with a reaction's changes added one by one."""

@@ -61,7 +61,7 @@ class SortingDirect(Aggregator):
         b, c, xp = channels.backend, channels.backend.control, arrays(channels.backend)
         first = channels.network.n_reactions
         culprit = invalid(b, [b.pick(own.rates, first + k) for k in range(len(channels.network.jumps))], first)
-        total = xp.sum(own.rates, axis=0)
+        total = xp.sum(b.whole(own.rates), axis=0)
         wanted = draw.uniform * total
         last = channels.network.n_channels - 1
 

@@ -116,7 +116,7 @@ class Run:
         by_hand: bool = False,
         single: Model | None = None,
     ):
-        self.model = Model(problem, backend, stepper.splits)
+        self.model = stepper.model(problem, backend)
         if self.model.mass is not None and not stepper.takes_mass:
             raise InputError(
                 "algorithm",
@@ -227,7 +227,7 @@ class Run:
         y = run.inputs.y0
         same = passed is not None and y.shape == self.inputs.y0.shape and y.dtype == self.inputs.y0.dtype
         if same and run.plan == self.plan and run.model.packing.key == self.model.packing.key:
-            return self.solve(run.inputs._replace(params=passed), run.problem)
+            return self.solve(self.model.seeded(run.inputs._replace(params=passed)), run.problem)
         return starting_over(
             lambda b: (run if b is run.backend else Run(run.problem, self.given, b, options)).solve(),
             self.backend,
@@ -262,8 +262,8 @@ class Run:
         if t_span is not None:
             if self.model.doses or np.size(self.problem.discontinuities) or np.size(self.options.t_stops):
                 return None
-            return other_span(b, inputs, self.options, t_span)
-        return inputs
+            inputs = other_span(b, inputs, self.options, t_span)
+        return None if inputs is None else self.model.seeded(inputs)
 
     def solve(
         self,
@@ -280,7 +280,7 @@ class Run:
         began = now if began is None else began
         watch = Watch(self, inputs, now - began)
         try:
-            state = self.advance_to_end(inputs, watch, state)
+            ended = self.model.judged(self.advance_to_end(inputs, watch, state))
         except Exception as error:
             if isinstance(error, InputError | CannotStage) or not (b.unbounded and hasattr(error, "evolvent_function")):
                 raise
@@ -288,8 +288,8 @@ class Run:
             return _checked(start_alone(self, problem, inputs), error, options.throw, b)
         finally:
             watch.close()
-        solution = solution_of(self, problem, inputs, state, watch, time.perf_counter() - began)
-        return _checked(solution, watch.error, options.throw, b, lambda: self._diagnosis(state))
+        solution = solution_of(self, problem, inputs, ended, watch, time.perf_counter() - began)
+        return _checked(solution, watch.error, options.throw, b, lambda: self._diagnosis(ended))
 
     def advance_to_end(self, inputs: Inputs, watch: Watch, state: State | None = None) -> State:
         """Run slice after slice, with a look at the clock, the keyboard and the user's callback in between."""
@@ -308,7 +308,7 @@ class Run:
         """What the method has to say about its failure."""
         if state is None or self.backend.lanes:
             return ""
-        said = self.stepper.diagnosis(self, state)
+        said = self.model.diagnosis(state) or self.stepper.diagnosis(self, state)
         return f" {said}" if said else ""
 
     @property

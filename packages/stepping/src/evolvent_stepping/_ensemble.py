@@ -97,7 +97,7 @@ class Members:
 def in_lanes(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple[Any, ...]:
     """All trajectories by broadcasting, as lanes."""
     lanes = backend.in_lanes(len(problem))
-    run = Run(many(problem, lanes), stepper, lanes, options, single=Model(problem.problem, backend, stepper.splits))
+    run = Run(many(problem, lanes), stepper, lanes, options, single=stepper.model(problem.problem, backend))
     watch = Watch(run, run.inputs)
     with np.errstate(all="ignore"):
         try:
@@ -224,7 +224,7 @@ def by_vmap(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple
         if y0 is not None:
             changes |= {"q0": y0[0], "v0": y0[1]} if hasattr(first, "q0") else {"y0": y0}
         own = options if saveat is None else replace(options, saveat=saveat)
-        plan, inputs = prepare(Model(first.replace(**changes), fixed, stepper.splits), stepper, own)
+        plan, inputs = prepare(stepper.model(first.replace(**changes), fixed), stepper, own)
         plans.append(plan)
         return inputs
 

@@ -34,7 +34,7 @@ def solution_of(run: Any, problem: Any, inputs: Any, state: Any, watch: Any, sec
         **{f"n_{name}": count(n) for name, n in zip(COUNTED, m.work, strict=False)},
         backend=b.label,
         device=b.device_label,
-        algorithm=run.stepper.name,
+        algorithm=run.given.name,
         seconds=seconds,
         note=b.note,
         seed=seed_of(b, inputs),
@@ -121,11 +121,11 @@ def _ends_at(b: Any, rows: Any, t: Any) -> bool:
 def events(run: Any, problem: Any, state: Any, earlier: list[Any]) -> EventLog:
     """What happened, event by event, in the problem's order."""
     b, y = run.backend, state.march.y
-    listed = problem.events
+    listed, hidden = run.model.problem.events, run.plan.hidden
     names = [event.name for event in listed]
     if not run.plan.happens:
         return EventLog([], names)
-    example = (state.march.t, y, tuple(b.boolean(False) for _ in listed))
+    example = (state.march.t, y, tuple(b.boolean(False) for _ in range(len(listed) + hidden)))
     if b.traced:
         rest = (b.xp.nan, b.xp.nan * y, example[2])
         times, states, marks = b.filled(state.happened, state.happenings, rest)
@@ -133,6 +133,8 @@ def events(run: Any, problem: Any, state: Any, earlier: list[Any]) -> EventLog:
         times, states, marks = b.stacked(b.joined([*earlier, b.trimmed(state.happened, state.happenings)]), example)
     order = sorted(range(len(listed)), key=lambda i: type(listed[i]).__name__ != "Event")
     found: list[Any] = [None] * len(listed)
+    shown = len(run.model.events) - hidden
+    marks = (*marks[:shown], *marks[shown + hidden :])
     for place, mark in zip(order, marks, strict=True):
         t, kept = b.filtered((b.data_times(times, y), states), mark)
         found[place] = Occurrences(t, run.model.packing.unpack(b, kept, lead=1))

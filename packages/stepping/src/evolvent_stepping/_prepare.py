@@ -50,8 +50,9 @@ def prepare(model: Model, stepper: Any, options: Options, *, by_hand: bool = Fal
         max_events=options.max_events,
         by_saves=b.sweeps,
         batched=b.traced,
+        hidden=model.hidden,
     )
-    rtol, atol = tolerances(b, model, options)
+    rtol, atol = model.tolerances(*tolerances(b, model, options))
     span = b.control.abs(t1 - t0)
     inputs = Inputs(
         y0=model.y0,
@@ -70,9 +71,9 @@ def prepare(model: Model, stepper: Any, options: Options, *, by_hand: bool = Fal
         fresh=b.table(fresh),
         nonnegative=guarded_components(b, model),
         mass=model.mass,
-        noise=noise_of(b, options.seed) if stepper.random else (),
+        noise=noise_of(b, options.seed) if stepper.random or model.random else (),
     )
-    return plan, inputs
+    return plan, model.seeded(inputs)
 
 
 def noise_of(b: Any, seed: Any) -> tuple[Any, Any, Any]:

@@ -20,6 +20,8 @@ class Plan:
         Whether given times are saved, every step, or nothing (stepping by hand).
     capacity : int
         Length of the records of steps, where records can't grow.
+    hidden : int
+        How many of the last events are the method's own, of which no log is kept.
     by_saves : bool
         Whether the backend wants a loop over the saves around the loop over the steps, wherever that can be.
     """
@@ -44,6 +46,7 @@ class Plan:
     max_events: int
     by_saves: bool
     batched: bool
+    hidden: int = 0
 
     @property
     def sweeps(self) -> bool:

@@ -124,6 +124,12 @@ class Stepper(Algorithm):
     random: ClassVar[bool] = False
     most_steps: ClassVar[int] = 100_000
 
+    def model(self, problem, backend) -> Any:
+        """Lay a problem out for this method: as it is, or as one that the method's steps can solve."""
+        from ._model import Model
+
+        return Model(problem, backend, self.splits)
+
     def prepared(self, model) -> Stepper:
         """Settle what depends on the problem, before anything is staged: a method that leaves nothing open is ready."""
         return self
@@ -140,8 +146,8 @@ class Stepper(Algorithm):
         """Begin at `y`, or at a state near it that satisfies the algebraic equations."""
         return Entry(y, self.start(system, t, y))
 
-    def enter_again(self, system, t, y, cache) -> Entry:
-        """Begin behind a jump; `cache` is that of the solve before it."""
+    def reenter(self, system, t, y, cache) -> Entry:
+        """Begin again behind a jump of `y` or f, `cache` being that of before; by default as at a start."""
         return self.enter(system, t, y)
 
     def slope(self, system, t, y) -> Any:
