@@ -1,4 +1,4 @@
-"""Exact methods: their paths have the law that the chemical master equation gives, and are the same on every backend."""
+"""Exact methods: paths have the law that the chemical master equation gives, and are the same on every backend."""
 
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -182,10 +182,10 @@ def test_saving_changes_nothing(method):
 def test_extinction(method):
     """Behind the last death nothing happens any more, and time still comes to its end."""
     death = ev.MassAction([1.0], [{0: 1}], [{0: -1}])
-    solution = ev.solve(ev.JumpProblem([20], (0.0, 1e4), jumps=[death]), method, seed=1)
+    solution = ev.solve(ev.JumpProblem([20], (0.0, 1e4), jumps=[death]), method, seed=1, saveat="end")
     assert solution.y[-1, 0] == 0
     assert solution.t[-1] == 1e4
-    assert solution.stats.accepted == 20
+    assert solution.stats.n_accepted == 20
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -193,7 +193,7 @@ def test_rates_of_zero(method):
     """Channels that can't fire don't; where none can, the state stays."""
     jumps = [ev.MassAction([0.0, 1.0, 2.0], [{0: 1}, {1: 1}, {1: 2}], [{0: -1}, {1: -1}, {1: -2}])]
     solution = ev.solve(ev.JumpProblem([4, 0], (0.0, 5.0), jumps=jumps), method, seed=1)
-    assert solution.stats.accepted == 0
+    assert solution.stats.n_accepted == 0
     assert solution.y[-1].tolist() == [4, 0]
     solution = ev.solve(ev.JumpProblem([4, 5], (0.0, 1e3), jumps=jumps), method, seed=1)
     assert solution.y[-1].tolist() == [4, 0]
@@ -226,7 +226,6 @@ def test_one_jump(method):
 def test_a_rate_that_is_none(method, value, backend):
     """A rate that is negative or NaN ends the solve, and its jump is named."""
 
-
     def rate(t, y, p):
         return y.__array_namespace__().where(y[0] >= 3, p, 1.0)
 
@@ -237,6 +236,22 @@ def test_a_rate_that_is_none(method, value, backend):
         ev.solve(problem, method, seed=1, backend=backend)
     assert caught.value.status == Status.INVALID_RATE
     assert caught.value.solution.y[-1, 0] == 3
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_rates_that_depend_by_comparison(method):
+    """A rate that a comparison switches on is noticed, though its derivative is zero."""
+
+    def rate(t, y, p):
+        return y.__array_namespace__().where(y[0] >= 3, 50.0, 0.0)
+
+    birth = ev.MassAction([1.0], [{}], [{0: 1}])
+    burst = ev.ConstantRate(rate, lambda t, y, p: [y[0], y[1] + 1], name="bursts")
+    solution = ev.solve(ev.JumpProblem([0, 0], (0.0, 20.0), jumps=[birth, burst]), method, seed=1)
+    on = solution.t[np.flatnonzero(solution.y[:, 0] >= 3)[0]]
+    first = solution.t[np.flatnonzero(solution.y[:, 1] > 0)[0]]
+    assert on < first < on + 0.5
+    assert abs(solution.y[-1, 1] - 50.0 * (20.0 - on)) < 5.0 * np.sqrt(50.0 * 20.0)
 
 
 @pytest.mark.parametrize("method", METHODS)
