@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from dataclasses import replace as dataclass_replace
 from typing import Any
 
 import numpy as np
@@ -174,6 +175,7 @@ class VariableRate:
 
 
 Jump = MassAction | ConstantRate | VariableRate
+BROUGHT = ("y0", "t_span", "params", "events", "discontinuities", "domain")  # what a problem given as over= has
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,7 +227,8 @@ class JumpProblem(InitialValueProblem):
         jumps = (self.jumps,) if isinstance(self.jumps, Jump) else self.jumps
         if not isinstance(jumps, Sequence) or not jumps or not all(isinstance(jump, Jump) for jump in jumps):
             raise InputError(
-                "jumps", f"must be a sequence of ev.MassAction, ev.ConstantRate and ev.VariableRate, got {self.jumps!r}."
+                "jumps",
+                f"must be a sequence of ev.MassAction, ev.ConstantRate and ev.VariableRate, got {self.jumps!r}.",
             )
         object.__setattr__(self, "jumps", tuple(jumps))
         if self.y0 is None:
@@ -250,6 +253,15 @@ class JumpProblem(InitialValueProblem):
         for name in ("events", "discontinuities", "domain"):
             if getattr(self, name) not in ((), None):
                 raise InputError(name, "comes with the problem given as over=.", f"Give {name}= to that.")
+
+    def replace(self, **changes: Any) -> Any:
+        """Make a variant of this problem; what comes with the problem given as ``over=`` is replaced there."""
+        moved = {name: changes.pop(name) for name in BROUGHT if self.over is not None and name in changes}
+        if not moved:
+            return super().replace(**changes)
+        over = changes.pop("over", self.over).replace(**moved)
+        made = dataclass_replace(self, **dict.fromkeys(("y0", "t_span", "params")), over=over)
+        return made.replace(**changes) if changes else made
 
     @property
     def n_jumps(self) -> int:
@@ -305,7 +317,5 @@ def _dense_rows(name: str, given: Any) -> list[dict[Any, Any]]:
     except ValueError:
         array = np.asarray(None)
     if array.ndim != 2 or array.dtype.kind not in "iuf":
-        raise InputError(
-            name, f"must be an array (reactions, species) or a dict for each reaction, got {given!r}."
-        )
+        raise InputError(name, f"must be an array (reactions, species) or a dict for each reaction, got {given!r}.")
     return [{int(i): row[i].item() for i in np.flatnonzero(row)} for row in array]

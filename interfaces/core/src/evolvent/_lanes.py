@@ -140,13 +140,17 @@ class LanesBackend(EagerBackend):
     def table(self, values):
         return np.asarray(values)
 
+    def _asked(self, index):
+        """Places in a table; a lane that waits for others may hold one that there is not."""
+        return np.where(self._active[-1], index, 0) if isinstance(index, np.ndarray) else index
+
     def pick(self, table, *index):
-        (i,) = index
+        i = self._asked(index[0])
         return np.broadcast_to(table[i], self.lanes) if table.ndim == 1 else table[i, np.arange(self.lanes[0])]
 
     def replaced(self, table, index, value):
         table = table.copy()
-        table[index, np.arange(self.lanes[0])] = value
+        table[self._asked(index), np.arange(self.lanes[0])] = value
         return table
 
     def to_control(self, *scalars):

@@ -22,6 +22,7 @@ def plot_solution(solution: Any, ax: Any = None, **style: Any) -> Any:
     """Draw every component of a solution against time."""
     ax = _axes() if ax is None else ax
     t, curves = _sampled(solution)
+    style = _drawn(solution) | style
     for label, values in zip(_labels(solution.y, solution.problem), curves, strict=True):
         ax.plot(t, values, label=label, **style)
     return _dressed(ax)
@@ -31,6 +32,7 @@ def plot_ensemble(solution: Any, ax: Any = None, **style: Any) -> Any:
     """Draw every component of every trajectory, one colour a component."""
     ax = _axes() if ax is None else ax
     style = {"linewidth": 0.8, "alpha": 0.7 if len(solution) <= 10 else 0.3} | style
+    style = (_drawn(solution[0]) if len(solution) else {}) | style
     labels = _labels(solution.y, getattr(solution.problem, "problem", None), lead=2)
     colours: list[Any] = []
     for i, (t, curves) in enumerate(_trajectories(solution)):
@@ -68,6 +70,11 @@ def _trajectories(solution: Any):
     leaves = [to_numpy(leaf) for leaf in flatten(solution.y)[0]]
     for i, count in enumerate(counts):
         yield times[i, :count], _curves([leaf[i, :count] for leaf in leaves])
+
+
+def _drawn(solution: Any) -> dict[str, Any]:
+    """How curves go from point to point: in steps where the state stays as it is between jumps."""
+    return {"drawstyle": "steps-post"} if getattr(solution.interpolation, "constant", False) else {}
 
 
 def _is_continuous(solution: Any) -> bool:

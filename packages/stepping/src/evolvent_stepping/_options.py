@@ -57,6 +57,8 @@ class Options:
     seed : int, optional
         Names the random numbers of methods that draw some, 0 <= seed < 2**62: equal seeds give equal paths, on every
         backend. Drawn from the system's own entropy when None; ``solution.stats.seed`` tells.
+    trajectory : int
+        Which path of the seed's to draw: that of this number in an ensemble with this seed.
     check_jacobian : bool
         Compare the problem's jacobian and sparsity with derivatives of f, before the solve.
     """
@@ -77,7 +79,8 @@ class Options:
     progress: bool = False
     throw: bool = True
     max_events: int = 256
-    seed: int | None = None
+    seed: Any = None
+    trajectory: Any = 0
     check_jacobian: bool = False
 
     @classmethod
@@ -118,9 +121,13 @@ class Options:
     def _seeded(self, stepper: Any) -> Options:
         """The options with a seed, for a method that draws random numbers."""
         if not stepper.random:
-            if self.seed is not None:
-                raise InputError("seed", f"{stepper.name} draws no random numbers.", "Leave seed out.")
+            for name, usual in (("seed", None), ("trajectory", 0)):
+                if getattr(self, name) != usual:
+                    raise InputError(name, f"{stepper.name} draws no random numbers.", f"Leave {name} out.")
             return self
+        number = self.trajectory
+        if isinstance(number, bool) or not isinstance(number, int | np.integer) or not 0 <= number <= SEED_WORD:
+            raise InputError("trajectory", f"must be an integer from 0 to 2**31 - 1, got {number!r}.")
         return replace(self, seed=secrets.randbits(SEED_BITS) if self.seed is None else require_seed(self.seed))
 
     def _check(self, stepper: Any) -> None:
@@ -153,8 +160,12 @@ class Options:
         return stepper.adaptive if self.adaptive is None else self.adaptive
 
 
-def require_seed(seed: Any) -> int:
-    """The seed as an integer, if it is one."""
+def require_seed(seed: Any) -> Any:
+    """The seed as an integer, if it is one; what is traced is not looked at."""
+    if getattr(getattr(seed, "aval", None), "shape", None) == () and seed.dtype.kind in "iu":
+        if any(kind.__name__ == "Tracer" for kind in type(seed).__mro__):
+            return seed
+        seed = int(seed)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**SEED_BITS:
         raise InputError("seed", f"must be an integer from 0 to 2**{SEED_BITS} - 1, got {seed!r}.")
     return int(seed)

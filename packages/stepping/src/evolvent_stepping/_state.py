@@ -20,6 +20,8 @@ class Plan:
         Whether given times are saved, every step, or nothing (stepping by hand).
     capacity : int
         Length of the records of steps, where records can't grow.
+    counts : bool
+        Whether the state has integers, which have no NaN to say that a value is missing.
     by_saves : bool
         Whether the backend wants a loop over the saves around the loop over the steps, wherever that can be.
     """
@@ -42,6 +44,7 @@ class Plan:
     max_steps: int
     capacity: int
     max_events: int
+    counts: bool
     by_saves: bool
     batched: bool
 
