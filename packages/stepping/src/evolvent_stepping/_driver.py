@@ -29,8 +29,13 @@ def solve(problem: Any, stepper: Any, backend: Any, options: Options) -> Any:
     """Solve a problem with a stepper."""
     if isinstance(problem, EnsembleProblem):
         from ._ensemble import solve_ensemble
+        from ._reduce import solve_reduced
 
+        if options.reduce is not None:
+            return starting_over(lambda b: solve_reduced(problem, stepper, b, options), backend)
         return starting_over(lambda b: solve_ensemble(problem, stepper, b, options), backend)
+    if options.reduce is not None:
+        raise InputError("reduce", "is for ensembles.", "Give an ev.EnsembleProblem.")
     return starting_over(lambda b: Run(problem, stepper, b, options).solve(), backend)
 
 

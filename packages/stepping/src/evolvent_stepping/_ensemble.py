@@ -22,11 +22,13 @@ from ._threads import at_once, gathered, one_by_one, padded, row_of
 from ._watch import Watch, progress_bar
 
 
-def solve_ensemble(problem: Any, stepper: Any, backend: Any, options: Options) -> EnsembleSolution:
+def solve_ensemble(
+    problem: Any, stepper: Any, backend: Any, options: Options, look: Look | None = None
+) -> EnsembleSolution:
     """Solve all members of an ensemble at once: by the backend's own batching, or in lanes."""
     options = checked_options(problem, stepper, backend, options)
     began = time.perf_counter()
-    done = solved(problem, stepper, backend, options)
+    done = solved(problem, stepper, backend, options, look)
     run, state = done.run, done.state
     times, values = done.points
     m = state.march
@@ -80,12 +82,18 @@ class Solved(NamedTuple):
     counts: Any
 
 
-def solved(problem: Any, stepper: Any, backend: Any, options: Options, look: _Look | None = None) -> Solved:
-    """Solve all trajectories at once: by the backend's own batching, in threads, or in lanes."""
+def solved(
+    problem: Any, stepper: Any, backend: Any, options: Options, look: Look | None = None, *, ends: bool = True
+) -> Solved:
+    """Solve all trajectories at once: by the backend's own batching, in threads, or in lanes.
+
+    `look` is asked how to go on, where that is not this ensemble's alone. Without `ends` nobody asks for the states
+    reached by early ends, which it takes time to add to the points.
+    """
     if hasattr(backend, "vmap"):
         return by_vmap(problem, stepper, backend, options)
     if hasattr(backend, "threads"):
-        return in_threads(problem, stepper, backend, options, look)
+        return in_threads(problem, stepper, backend, options, look, ends)
     return in_lanes(problem, stepper, backend, options)
 
 
@@ -151,7 +159,9 @@ def keeps_last(run: Any, status: Any) -> Any:
     return np.isin(status, [Status.SUCCESS, Status.TERMINATED]) | run.plan.counts
 
 
-def in_threads(problem: Any, stepper: Any, backend: Any, options: Options, look: _Look | None = None) -> Solved:
+def in_threads(
+    problem: Any, stepper: Any, backend: Any, options: Options, look: Look | None = None, ends: bool = True
+) -> Solved:
     """All trajectories as compiled solves of their own, on all cores."""
     count = len(problem)
     run = Run(member_problem(problem, 0), stepper, backend, own_options(problem, options, 0))
@@ -160,7 +170,7 @@ def in_threads(problem: Any, stepper: Any, backend: Any, options: Options, look:
     found = gathered(run, together.inputs, together.plan.n_stops, count)
     if found is None:
         return in_lanes(problem, stepper, backend, options)
-    own = _Look(options, count) if look is None else look
+    own = Look(options, count) if look is None else look
     try:
         if run.plan.logs:
             return _by_steps(problem, found, own)
@@ -168,14 +178,14 @@ def in_threads(problem: Any, stepper: Any, backend: Any, options: Options, look:
     finally:
         if look is None:
             own.close()
-    (times, values), counts = _rows(run, state)
+    (times, values), counts = _rows(run, state, ends)
     return Solved(run, state, (backend.data_times(times, run.inputs.y0), values), counts)
 
 
-def _rows(run: Any, state: Any) -> tuple[Any, np.ndarray]:
+def _rows(run: Any, state: Any, ends: bool) -> tuple[Any, np.ndarray]:
     """The points of all trajectories, and their numbers; after an early end the state that was reached is the last."""
     m, counts = state.march, state.saves
-    ended = m.status != Status.SUCCESS
+    ended = (m.status != Status.SUCCESS) & ends
     if not ended.any() and np.all(counts == run.plan.n_saves):
         return state.saved, counts
     early = np.flatnonzero(ended)
@@ -187,7 +197,7 @@ def _rows(run: Any, state: Any) -> tuple[Any, np.ndarray]:
     else:
         values = m.y[early]
     full = counts + ended
-    place = np.arange(full.max())
+    place = np.arange(max(1, full.max()))
     lacking = (place >= full[:, None]) & ~keeps_last(run, m.status)[:, None]
 
     def column(rows: Any, last: Any) -> Any:
@@ -237,7 +247,7 @@ class _Solutions(NamedTuple):
     solutions: list[Any]
 
 
-class _Look:
+class Look:
     """What the host does while threads solve: progress, and the time that may pass.
 
     Called with the number of trajectories that are done; returns the status to end with, or None.
@@ -252,6 +262,10 @@ class _Look:
             self.bar.update(round(100.0 * done / self.count, 2) - self.bar.n)
         late = self.wall_time is not None and time.monotonic() - self.began > self.wall_time
         return Status.WALL_TIME if late and done < self.count else None
+
+    def behind(self, before: int) -> Any:
+        """The same for a part of the trajectories, with so many before it."""
+        return lambda done: self(before + done)
 
     def close(self) -> None:
         if self.bar is not None:

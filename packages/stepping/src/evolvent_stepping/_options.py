@@ -59,6 +59,11 @@ class Options:
         backend. Drawn from the system's own entropy when None; ``solution.stats.seed`` tells.
     trajectory : int
         Which path of the seed's to draw: that of this number in an ensemble with this seed.
+    reduce : reduction or sequence of these, optional
+        For an ensemble: what to gather of the paths instead of keeping them, `Moments`, `Quantiles`, `Histogram`,
+        `FirstPassage` or another `Reduction`; the solution is a `ReducedSolution`.
+    chunk : int, optional
+        How many paths to hold at a time with ``reduce=``; what fits into some 64 MB when None.
     check_jacobian : bool
         Compare the problem's jacobian and sparsity with derivatives of f, before the solve.
     """
@@ -81,6 +86,8 @@ class Options:
     max_events: int = 256
     seed: Any = None
     trajectory: Any = 0
+    reduce: Any = None
+    chunk: int | None = None
     check_jacobian: bool = False
 
     @classmethod
@@ -150,6 +157,8 @@ class Options:
             raise InputError("dt", f"{stepper.name} takes fixed steps and needs their size.", "Give dt=.")
         if self.max_steps is not None and (not isinstance(self.max_steps, int | np.integer) or self.max_steps < 1):
             raise InputError("max_steps", f"must be a positive integer, got {self.max_steps!r}.")
+        if self.chunk is not None and (not isinstance(self.chunk, int | np.integer) or self.chunk < 1):
+            raise InputError("chunk", f"must be a positive integer, got {self.chunk!r}.")
         for name in ("save", "on_step"):
             if getattr(self, name) is not None and not callable(getattr(self, name)):
                 raise InputError(name, f"must be a function, got {getattr(self, name)!r}.")
