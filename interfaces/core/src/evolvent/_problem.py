@@ -351,7 +351,8 @@ class EnsembleProblem(Problem):
     trajectories: int | range | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.problem, InitialValueProblem):
+        known = isinstance(self.problem, InitialValueProblem)
+        if not known:
             raise InputError("problem", f"must be a problem such as ev.ODEProblem, got {self.problem!r}.")
         if self.t_span is not None:
             check_span(self)

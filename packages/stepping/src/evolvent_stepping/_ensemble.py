@@ -191,7 +191,8 @@ def _rows(run: Any, state: Any, ends: bool) -> tuple[Any, np.ndarray]:
     early = np.flatnonzero(ended)
     if run.plan.save_function:
         reached = [
-            run.saved_value(float(m.t[i]), m.y[i], tree_map(lambda x, i=i: row_of(x, i), state.params)) for i in early
+            run.saved_value(float(m.t[i]), m.y[i], tree_map(lambda x, i=i: row_of(x, i), state.params))
+            for i in early.tolist()
         ]
         values = tree_map(lambda *rows: np.stack([np.asarray(x) for x in rows]), *reached) if reached else ()
     else:

@@ -158,7 +158,7 @@ class Quantiles(Reduction):
 
     def add(self, state, values):
         paths = len(values)
-        flat = values.reshape(paths, -1)
+        flat = values.reshape(paths, int(np.prod(state.shape)))
         keys = flat.astype(np.int64) if state.exact else self._keys(flat)
         columns = np.broadcast_to(np.arange(keys.shape[1]), keys.shape)
         new = state._replace(paths=paths, columns=columns.ravel(), keys=keys.ravel(), counts=np.ones(keys.size, int))
@@ -187,7 +187,8 @@ class Quantiles(Reduction):
                 values[np.searchsorted(upto, columns * state.paths + rank, side="right")]
                 for rank in (low, min(low + 1, state.paths - 1))
             )
-            found.append(np.where(a == b, a, a + (b - a) * (place - low)))
+            with np.errstate(invalid="ignore"):
+                found.append(np.where(a == b, a, a + (b - a) * (place - low)))
         return {"quantiles": np.stack(found).reshape(len(levels), *state.shape)}
 
     @property
@@ -238,7 +239,7 @@ class Histogram(Reduction):
     def add(self, state, values):
         edges, width = np.asarray(self.edges), state.shape[-1]
         place = np.searchsorted(edges, values, side="right")
-        place = np.where(values == edges[-1], width - 2, place).reshape(len(values), -1)
+        place = np.where(values == edges[-1], width - 2, place).reshape(len(values), state.size // width)
         cells = (place + np.arange(place.shape[1]) * width).ravel()
         # NaN sorts behind all, and lies nowhere.
         cells = cells[~np.isnan(values).ravel()]
