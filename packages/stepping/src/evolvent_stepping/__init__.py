@@ -10,6 +10,8 @@ from ._integrator import Integrator
 from ._model import Model
 from ._march import record_step
 from ._options import Options
+from ._reduce import ReducedSolution
+from ._reductions import FirstPassage, Histogram, Moments, Quantiles, Reduction
 from ._state import RUNNING
 from ._stepper import Entry, Part, Step, Stepper, Work
 from ._system import System
@@ -18,12 +20,18 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Entry",
+    "FirstPassage",
     "Hermite",
+    "Histogram",
     "Integrator",
     "Memory",
     "Model",
+    "Moments",
     "Options",
     "Part",
+    "Quantiles",
+    "ReducedSolution",
+    "Reduction",
     "Step",
     "StepControl",
     "Stepper",
