@@ -10,7 +10,6 @@ from numpy.testing import assert_allclose
 import evolvent as ev
 
 NAMESPACES = ["numpy", "native", "array_api_strict", "torch", "jax.numpy"]
-METHODS = ["Direct", "SortingDirect"]
 
 
 def arrays(name, monkeypatch):
@@ -43,9 +42,17 @@ def sir(xp, end=30.0, dtype="int64"):
     return ev.JumpProblem(y0, (0.0, end), {"beta": 0.01, "gamma": 0.1}, jumps=[jumps])
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_path_is_the_same_alone_and_in_any_company(xp, method):
+def test_a_path_is_the_same_alone_and_in_any_company(xp):
     """Alone, among 12 or in a part of them: equal counts, and those of NumPy's eager solve."""
+    same_in_any_company(xp, "Direct")
+
+
+def test_methods_that_keep_their_rates_too(quick_xp):
+    """The same of a method that carries arrays from event to event."""
+    same_in_any_company(quick_xp, "SortingDirect")
+
+
+def same_in_any_company(xp, method):
     problem, times = sir(xp), [0.0, 5.0, 30.0]
     many = ev.solve(ev.EnsembleProblem(problem, trajectories=12), method, seed=7, saveat=times)
     part = ev.solve(ev.EnsembleProblem(problem, trajectories=range(5, 9)), method, seed=7, saveat=times)
@@ -115,7 +122,7 @@ def test_species_by_name_in_lanes(quick_xp):
 
 def test_events_that_end_paths(quick_xp):
     """A terminal event ends each path at its own time, with integers behind it."""
-    problem = sir(quick_xp, 60.0).replace(events=[ev.Event(lambda t, y, p: y[2] - 4.5, terminal=True)])
+    problem = sir(quick_xp, 60.0).replace(events=[ev.Event(lambda t, y, p: y[2] - 5, terminal=True)])
     solution = ev.solve(ev.EnsembleProblem(problem, trajectories=8), "Direct", seed=5, saveat=[0.0, 60.0])
     y, t = np.asarray(solution.y), np.asarray(solution.t)
     ended = np.asarray(solution.status) == ev.Status.TERMINATED
@@ -126,7 +133,7 @@ def test_events_that_end_paths(quick_xp):
 
 
 def test_seeds_that_jax_traces():
-    """vmap over seeds, and jit with one, give the paths of solves with these seeds; so do traced parameters."""
+    """By vmap over seeds and jit they give the paths of solves with these seeds; so do traced parameters."""
     jax = pytest.importorskip("jax")
     jnp = arrays("jax.numpy", pytest.MonkeyPatch())
     problem = sir(jnp, 10.0)
@@ -169,11 +176,11 @@ def test_bad_ensembles(changes, message):
 def test_what_needs_random_numbers():
     """Numbers of paths are for what is random, and one of a single path for a single solve."""
     decay = ev.ODEProblem(lambda t, y, p: -y, [1.0], (0.0, 1.0))
-    with pytest.raises(ev.InputError, match="^y0: nothing differs between the trajectories"):
+    with pytest.raises(ev.InputError, match=r"^y0: nothing differs between the trajectories"):
         ev.solve(ev.EnsembleProblem(decay, trajectories=3), "Tsit5")
-    with pytest.raises(ev.InputError, match="^trajectory: Tsit5 draws no random numbers"):
+    with pytest.raises(ev.InputError, match=r"^trajectory: Tsit5 draws no random numbers"):
         ev.solve(decay, "Tsit5", trajectory=3)
-    with pytest.raises(ev.InputError, match="^trajectory: is for one path"):
+    with pytest.raises(ev.InputError, match=r"^trajectory: is for one path"):
         ev.solve(ev.EnsembleProblem(sir(np), trajectories=3), "Direct", trajectory=3)
-    with pytest.raises(ev.InputError, match="^trajectory: must be an integer"):
+    with pytest.raises(ev.InputError, match=r"^trajectory: must be an integer"):
         ev.solve(sir(np), "Direct", trajectory=-1)
