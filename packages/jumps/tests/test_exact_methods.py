@@ -225,9 +225,14 @@ def test_one_jump(method):
 @pytest.mark.parametrize("value", [-1.0, float("nan")])
 def test_a_rate_that_is_none(method, value, backend):
     """A rate that is negative or NaN ends the solve, and its jump is named."""
-    falls = ev.ConstantRate(lambda t, y, p: 1.0 + (p - 1.0) * (y[0] >= 3), lambda t, y, p: [y[0] + 1], name="rises")
+
+
+    def rate(t, y, p):
+        return y.__array_namespace__().where(y[0] >= 3, p, 1.0)
+
+    rises = ev.ConstantRate(rate, lambda t, y, p: [y[0] + 1], name="rises")
     birth = ev.MassAction([1.0], [{}], [{0: 1}])
-    problem = ev.JumpProblem([0], (0.0, 100.0), params=value, jumps=[birth, falls])
+    problem = ev.JumpProblem([0], (0.0, 100.0), params=value, jumps=[birth, rises])
     with pytest.raises(ev.SolveError, match="rises") as caught:
         ev.solve(problem, method, seed=1, backend=backend)
     assert caught.value.status == Status.INVALID_RATE

@@ -530,6 +530,11 @@ class EagerBackend:
         found, _ = hook_results("evolvent_sparsity", function=function, arguments=(x, *others), backend=self)
         return next((pattern for pattern in found if pattern is not None), None)
 
+    def dependence(self, function, x, *others):
+        """The pattern of what a result depends on, if a plugin can tell."""
+        found, _ = hook_results("evolvent_dependence", function=function, arguments=(x, *others), backend=self)
+        return next((pattern for pattern in found if pattern is not None), None)
+
     def time_derivative(self, function, t, like):
         """The derivative of a function of time, by central differences where the library has no better."""
         self._differences()

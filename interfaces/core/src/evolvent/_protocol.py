@@ -211,6 +211,13 @@ class Backend(Protocol):
         """
         ...
 
+    def dependence(self, function, x, *others) -> Any:
+        """The `Pattern` of what the array ``function(x, *others)`` depends on in x, by derivatives or by steps.
+
+        It holds for all values; None where nobody can tell. With lanes nobody is asked.
+        """
+        ...
+
     def time_derivative(self, function, t, like) -> Any:
         """The derivative of ``function(t)``, an array like `like`, by the control-plane time t."""
         ...

@@ -291,7 +291,8 @@ def _patterns(model: Any, network: Network) -> Any:
         found = [_rate(model, jump, t, y, params) for jump in network.jumps]
         return b.xp.stack([b.xp.asarray(rate) for rate in found])
 
-    pattern = b.sparsity(rates, model.y0, b.real(model.problem.t_span[0]), model.params0)
+    # Not that of derivatives: they are zero of integers and of what is told by comparing.
+    pattern = b.dependence(rates, model.y0, b.real(model.problem.t_span[0]), model.params0)
     if pattern is None:
         return None
     found: list[list[int]] = [[] for _ in network.jumps]

@@ -1,10 +1,14 @@
-"""An indexed binary heap: the least of many reals, of which one changes at a time, in arrays of fixed shape."""
+"""An indexed binary heap: the least of many reals, of which one changes at a time, in arrays of fixed shape.
+
+The arrays may be memory that is written to in place: what is read of an array is read before that is written to, and
+none is used again behind a function that changed it.
+"""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
+from ._draws import arrays
 
 
 class Heap(NamedTuple):
@@ -26,23 +30,10 @@ class Heap(NamedTuple):
 
 
 def heapified(b: Any, keys: Any) -> Heap:
-    """Make a heap of keys, with work in proportion to their number."""
-    n = keys.shape[0]
-    places: Any = np.arange(n)
-    if b.lanes:
-        places = np.repeat(places[:, None], b.lanes[0], axis=1)
-    heap = Heap(keys, places, places)
-    if n < 2:
-        return heap
-
-    def sink(s: Any) -> Any:
-        place, heap = s
-        channel = b.integer(b.pick(heap.heap, place))
-        return place - 1, _sunk(b, heap, place, channel, b.pick(heap.keys, channel))
-
-    start = b.integer(n // 2 - 1), heap
-    _, heap = b.while_loop(lambda s: s[0] >= 0, sink, start, max_iterations=n // 2, resumable=True)
-    return heap
+    """Make a heap of keys: sorted, they are one."""
+    xp = arrays(b)
+    heap = xp.argsort(keys, axis=0)
+    return Heap(keys, heap, xp.argsort(heap, axis=0))
 
 
 def moved(b: Any, heap: Heap, channel: Any, key: Any) -> Heap:

@@ -77,7 +77,11 @@ class CCNRM(Aggregator):
 
     def begin(self, channels, t, x, constants, number):
         rates = channels.all(t, x, constants)
-        return Binned(rates, _built(channels, rates, first_times(channels, t, rates, number)))
+        times, rings = first_times(channels, t, rates, number), _empty_rings(channels)
+        b, zero = channels.backend, channels.backend.integer(0)
+        # Behind its last bin: what comes next is asked for at once, and builds it.
+        behind = b.integer(_bins(channels))
+        return Binned(rates, Table(times, rings, rings, b.real(0.0), b.real(1.0), behind, zero))
 
     def changed(self, channels, t, x, constants, own, channel, draw):
         b = channels.backend
@@ -98,7 +102,7 @@ class CCNRM(Aggregator):
         most = b.integer(int(CROWDED * EVENTS_A_BIN * bins))
         table = b.cond(
             c.logical_or(table.bin >= bins, table.served >= most),
-            lambda table: _built(channels, own.rates, table.times),
+            lambda table: _built(channels, b.whole(own.rates), table),
             lambda table: table,
             table,
         )
@@ -110,20 +114,29 @@ def _bins(channels: Any) -> int:
     return max(LEAST_BINS, channels.network.n_channels)
 
 
-def _built(channels: Any, rates: Any, times: Any) -> Table:
-    """Make the table whose first bin starts with the next event."""
+def _empty_rings(channels: Any) -> Any:
+    """Nodes that follow themselves."""
+    b, rings = channels.backend, np.arange(channels.network.n_channels + _bins(channels) + 1)
+    return np.repeat(rings[:, None], b.lanes[0], axis=1) if b.lanes else rings
+
+
+def _built(channels: Any, rates: Any, table: Table) -> Table:
+    """Make the table anew: its first bin starts with the next event."""
     b, c, xp = channels.backend, channels.backend.control, arrays(channels.backend)
-    n = channels.network.n_channels
-    rings: Any = np.arange(n + _bins(channels) + 1)
-    if b.lanes:
-        rings = np.repeat(rings[:, None], b.lanes[0], axis=1)
-    (start, total), zero = b.to_control(xp.min(times, axis=0), xp.sum(rates, axis=0)), b.integer(0)
-    width = EVENTS_A_BIN / c.maximum(total, b.real(TINY))
-    empty = Table(times, rings, rings, start, width, zero, zero)
+    n, zero, rings = channels.network.n_channels, channels.backend.integer(0), _empty_rings(channels)
+    start, total = b.to_control(xp.min(b.whole(table.times), axis=0), xp.sum(rates, axis=0))
+    table = table._replace(
+        next=b.memory(rings, table.next),
+        previous=b.memory(rings, table.previous),
+        start=start,
+        width=EVENTS_A_BIN / c.maximum(total, b.real(TINY)),
+        bin=zero,
+        served=zero,
+    )
     _, table = b.while_loop(
         lambda s: s[0] < n,
         lambda s: (s[0] + 1, _put(channels, s[1], s[0], b.pick(s[1].times, s[0]))),
-        (zero, empty),
+        (zero, table),
         max_iterations=n,
         resumable=True,
     )
