@@ -137,7 +137,6 @@ class Channels:
             )
         return x
 
-
     def _added(self, x: Any, channel: Any) -> Any:
         """The counts with a reaction's changes added one by one."""
         b, network = self.backend, self.network

@@ -58,9 +58,7 @@ class RSSACR(Aggregator):
             return b.replaced(s[0], j, low), moved(b, s[1], j, high)
 
         carry = own.lower, own.groups
-        intervals, (lower, groups) = moved_on(
-            channels, x, constants, functions, channel, own.intervals, carry, rebound
-        )
+        intervals, (lower, groups) = moved_on(channels, x, constants, functions, channel, own.intervals, carry, rebound)
         return GroupedBounds(intervals, lower, groups, invalid(b, functions, channels.network.n_reactions))
 
     def upcoming(self, channels, t, x, constants, own, draw):
