@@ -60,14 +60,17 @@ class RSSA(Aggregator):
 
     def upcoming(self, channels, t, x, constants, own, draw):
         b, c = channels.backend, channels.backend.control
-        total = b.real(arrays(b).sum(own.upper, axis=0))
-        total = c.where(own.culprit >= 0, b.real(0.0), total)
 
-        def propose(state, uniform, used):
+        def propose(own, uniform, used):
+            total = b.real(arrays(b).sum(own.upper, axis=0))
+            total = c.where(own.culprit >= 0, b.real(0.0), total)
             channel, level = _sought(b, own.upper, uniform * total)
-            return channel, level, total, used, state
+            return channel, level, total, used, own
 
-        time, channel, _ = thinned(channels, t, x, constants, draw, own.lower, (), propose)
+        def bounded(own, intervals, lower, upper):
+            return own._replace(intervals=intervals, lower=lower, upper=upper)
+
+        time, channel, own = thinned(channels, t, x, constants, draw, own, propose, bounded)
         return Next(time, channel, own, own.culprit)
 
 
