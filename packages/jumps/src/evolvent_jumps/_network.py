@@ -132,7 +132,15 @@ class Network:
     def digest(self) -> bytes:
         """Names what code depends on."""
         hashed = blake2b(digest_size=32)
-        arrays = (self.slots, self.scales, self.offsets, self.factors, self.net_start, self.net_species, self.net_change)
+        arrays = (
+            self.slots,
+            self.scales,
+            self.offsets,
+            self.factors,
+            self.net_start,
+            self.net_species,
+            self.net_change,
+        )
         for array in arrays:
             hashed.update(repr((array.shape, array.dtype.str)).encode())
             hashed.update(array.tobytes())
