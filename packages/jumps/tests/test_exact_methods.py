@@ -226,7 +226,6 @@ def test_one_jump(method):
 def test_a_rate_that_is_none(method, value, backend):
     """A rate that is negative or NaN ends the solve, and its jump is named."""
 
-
     def rate(t, y, p):
         return y.__array_namespace__().where(y[0] >= 3, p, 1.0)
 

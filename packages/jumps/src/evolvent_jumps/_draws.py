@@ -80,9 +80,7 @@ def _pair(system: Any, stream: int, number: Any, index: Any) -> tuple[Any, Any]:
     b = system.backend
     low, high, trajectory = system.noise
     key = random.fold_in(arrays(b), (low, high), stream)
-    drawn = [
-        random.uniform(arrays(b), key, trajectory, number, 2 * index + k, dtype=real_type(b)) for k in range(2)
-    ]
+    drawn = [random.uniform(arrays(b), key, trajectory, number, 2 * index + k, dtype=real_type(b)) for k in range(2)]
     return b.real(drawn[0]), b.real(drawn[1])
 
 

@@ -3,12 +3,12 @@
 A method is a `Stepper`: three pure functions of arrays. All else is here.
 """
 
-from ._events import first_crossing
 from ._control import Memory, StepControl
+from ._events import first_crossing
 from ._hermite import Hermite, hermite
 from ._integrator import Integrator
-from ._model import Model
 from ._march import record_step
+from ._model import Model
 from ._options import Options
 from ._reduce import ReducedSolution
 from ._reductions import FirstPassage, Histogram, Moments, Quantiles, Reduction
