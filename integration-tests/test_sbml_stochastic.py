@@ -67,7 +67,9 @@ class Model:
         self.core = core
         self.species = {x.get("id"): x for x in model.iter(core + "species")}
         self.initial = [int(float(x.get("initialAmount"))) for x in self.species.values()]
-        self.fixed = {name for name, x in self.species.items() if "true" in (x.get("boundaryCondition"), x.get("constant"))}
+        self.fixed = {
+            name for name, x in self.species.items() if "true" in (x.get("boundaryCondition"), x.get("constant"))
+        }
         self.numbers = {x.get("id"): float(x.get("value")) for x in model.iter(core + "parameter") if x.get("value")}
         self.numbers |= {x.get("id"): float(x.get("size", 1.0)) for x in model.iter(core + "compartment")}
         self.reactions = list(model.iter(core + "reaction"))
@@ -151,7 +153,9 @@ def as_function(law, names, change):
     return ev.ConstantRate(rate, effect)
 
 
-@pytest.mark.skipif(archive() is None, reason="the SBML Test Suite's archive is not here: EVOLVENT_DATA names its folder")
+@pytest.mark.skipif(
+    archive() is None, reason="the SBML Test Suite's archive is not here: EVOLVENT_DATA names its folder"
+)
 @pytest.mark.parametrize("case", cases())
 def test_mean_and_deviation_lie_within_the_suites_ranges(case):
     """At every time the z-scores of mean and standard deviation of 10,000 paths are those that the suite accepts."""
@@ -176,7 +180,9 @@ def test_mean_and_deviation_lie_within_the_suites_ranges(case):
             assert low_sd < z_sd < high_sd, (name, row["time"], z_sd)
 
 
-@pytest.mark.skipif(archive() is None, reason="the SBML Test Suite's archive is not here: EVOLVENT_DATA names its folder")
+@pytest.mark.skipif(
+    archive() is None, reason="the SBML Test Suite's archive is not here: EVOLVENT_DATA names its folder"
+)
 def test_all_cases_with_reactions_are_there():
     """Nineteen of the even-numbered cases have reactions; the others draw from distributions."""
     assert len(cases()) == 19

@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import evolvent as ev
 
 from . import _jump_models as models
@@ -183,10 +181,11 @@ def _in_process(name: str, cache: str) -> float:
 
 def first_here(name: str) -> None:
     """Body of that process."""
+    import llvmlite.binding  # noqa: F401
+
     import evolvent_jumps  # noqa: F401
     import evolvent_native._backend
     import evolvent_native._machine
-    import llvmlite.binding  # noqa: F401
 
     evolvent_native._machine._llvm()
     problem = FIRST[name]().problem

@@ -110,7 +110,7 @@ def _on_grid(shape: tuple[int, ...], periodic: bool) -> Neighbours:
 
 
 def _of_networkx(graph: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Links by the places of their nodes, weights by the attribute `weight`; without a direction they lead both ways."""
+    """Links by the places of their nodes, weights by the attribute `weight`; undirected ones lead both ways."""
     place = {node: i for i, node in enumerate(graph)}
     links = [(place[u], place[v], float(weight)) for u, v, weight in graph.edges(data="weight", default=1.0)]
     if not graph.is_directed():

@@ -110,7 +110,7 @@ def explain(problem: Any, algorithm: Any = None, *, backend: str | None = None, 
     """
     runs, reason = None, "as asked for"
     if algorithm is None:
-        runs = _backend_of(problem, backend)
+        runs = _backend_of(problem, backend, options)
         _, algorithm, reason = _proposals(problem, options, runs)[0]
     algorithm, runs = _resolve(problem, algorithm, backend, options, runs)
     takes = algorithm.staged_on(problem, backend=runs, **options)
@@ -140,13 +140,15 @@ def choose_algorithm(problem: Any, options: dict[str, Any], backend: Any) -> tup
     return algorithm, reason
 
 
-def _backend_of(problem: Any, name: str | None) -> Any:
+def _backend_of(problem: Any, name: str | None, options: dict[str, Any]) -> Any:
     if isinstance(problem, type):
         raise _no_problem(problem)
+    traced = [seed for seed in (options.get("seed"),) if hasattr(seed, "aval")]
     if isinstance(problem, EnsembleProblem):
         inner = problem.problem
-        return choose_backend(name, inner.state0, inner.params, problem.y0, problem.params)
-    return choose_backend(name, getattr(problem, "state0", None), getattr(problem, "params", None), _tracers(problem))
+        return choose_backend(name, inner.state0, inner.params, problem.y0, problem.params, traced)
+    traced += _tracers(problem)
+    return choose_backend(name, getattr(problem, "state0", None), getattr(problem, "params", None), traced)
 
 
 def _tracers(problem: Any) -> list[Any]:
@@ -162,7 +164,7 @@ def _resolve(
         algorithm = load_algorithm(algorithm)
     if isinstance(algorithm, type) and issubclass(algorithm, Algorithm):
         algorithm = algorithm()
-    runs = _backend_of(problem, backend) if runs is None else runs
+    runs = _backend_of(problem, backend, options) if runs is None else runs
     if algorithm is None:
         algorithm = _proposals(problem, options, runs)[0][1]
     if not isinstance(algorithm, Algorithm):

@@ -103,7 +103,7 @@ class Packing:
     An array keeps its shape. A nested structure becomes a vector: its leaves, ravelled, one after the other, in the
     common dtype; `unpack` gives each leaf its shape and, where that is real, its realness back. Axes behind the
     packed one (lanes) and before it (`lead`: time) pass through. An array that is computed with as another dtype, as
-    counts are, gets its own `dtype` back.
+    counts are, gets its own `dtype` back; `counts` says whether there are any.
     """
 
     def __init__(
@@ -116,6 +116,7 @@ class Packing:
     ):
         self.structure = structure
         self.dtype = dtype
+        self.counts = any(own is not None for own in (dtype, *(dtypes or ())))
         self.leaves: list[Leaf] = []
         start = 0
         for array, own in zip(leaves or [], dtypes or [None] * len(leaves or []), strict=True):

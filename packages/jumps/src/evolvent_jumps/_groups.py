@@ -112,7 +112,9 @@ def moved(b: Any, groups: Groups, item: Any, rate: Any) -> Groups:
     after = _group_for(b, groups.top, rate)
     groups = _carried(b, groups, item, before, after)
     # A sum of one rate or none has no rounding errors left from before.
-    rest = c.where(_size(b, groups, before) == 0, b.real(0.0), c.maximum(b.pick(groups.sums, before) - old, b.real(0.0)))
+    rest = c.where(
+        _size(b, groups, before) == 0, b.real(0.0), c.maximum(b.pick(groups.sums, before) - old, b.real(0.0))
+    )
     sums = b.replaced(groups.sums, before, rest)
     both = c.where(_size(b, groups, after) == 1, rate, b.pick(sums, after) + rate)
     return groups._replace(
@@ -184,8 +186,11 @@ def _searched(b: Any, groups: Groups, uniform: Any) -> tuple[Any, Any, Any]:
 
     none, zero = b.integer(0), b.real(0.0)
     _, _, group, before = b.while_loop(
-        lambda s: c.logical_and(s[1] <= wanted, s[0] < LAST), look, (none, zero, none, zero),
-        max_iterations=LAST, resumable=True,
+        lambda s: c.logical_and(s[1] <= wanted, s[0] < LAST),
+        look,
+        (none, zero, none, zero),
+        max_iterations=LAST,
+        resumable=True,
     )
     # Sums in another order differ by rounding: then it is the last group that has any.
     rest = (wanted - before) / c.maximum(b.pick(groups.sums, group), b.real(TINY))
@@ -225,8 +230,11 @@ def _carried(b: Any, groups: Groups, item: Any, before: Any, after: Any) -> Grou
         return order, place, start, c.where(right, at + 1, at - 1)
 
     order, place, start, _ = b.while_loop(
-        lambda s: s[3] != after, step, (groups.order, groups.place, groups.start, before),
-        max_iterations=LAST, resumable=True,
+        lambda s: s[3] != after,
+        step,
+        (groups.order, groups.place, groups.start, before),
+        max_iterations=LAST,
+        resumable=True,
     )
     return groups._replace(order=order, place=place, start=start, group=b.replaced(groups.group, item, after))
 

@@ -10,6 +10,7 @@ import numpy as np
 from ._draws import arrays
 from .direct import TINY
 
+PATIENCE = 32  # candidates, at least, before intervals are made tight
 SPREAD = 0.1  # an interval reaches this part of a count down and up,
 FEW, AROUND = 25.0, 4.0  # and of counts below FEW so many
 
@@ -120,36 +121,48 @@ def _looked(
     return intervals, carry
 
 
-def thinned(channels: Any, t: Any, x: Any, constants: Any, draw: Any, lower: Any, state: Any, propose: Any) -> Any:
+def thinned(channels: Any, t: Any, x: Any, constants: Any, draw: Any, own: Any, propose: Any, bounded: Any) -> Any:
     """Let candidates come until one is taken: at once below its lower bound, else below its rate.
 
-    ``propose(state, uniform, used)`` gives ``(channel, level, total, used, state)``: a channel by its upper bound, a
-    level uniform from zero to that, the sum of the bounds, and the index of the next numbers to draw.
+    ``propose(own, uniform, used)`` gives ``(channel, level, total, used, own)``: a channel by its upper bound, a level
+    uniform from zero to that, the sum of the bounds, and the index of the next numbers to draw. ``bounded(own,
+    intervals, lower, upper)`` gives `own` with bounds that were all made anew.
 
     Returns
     -------
-    (time, channel, state)
+    (time, channel, own)
     """
     b, c = channels.backend, channels.backend.control
+    # As many in vain as a look at all counts costs: then it is taken, since rates may all be zero below their bounds.
+    patience = max(PATIENCE, channels.network.n_channels)
+
+    def tightened(s: Any) -> Any:
+        intervals = Intervals(x, x)
+        return bounded(s[0], intervals, *bounds(channels, t, x, constants, intervals)), b.boolean(False)
 
     def candidate(s: Any) -> Any:
-        time, _, _, used, state = s
+        time, _, _, used, tried, own = s
+        own, _ = b.while_loop(lambda s: s[1], tightened, (own, tried == patience), max_iterations=1, resumable=True)
 
         def later() -> Any:
             u, v = draw.more(used - 1)
             return -c.log(1.0 - u), v
 
         exponential, uniform = b.cond(used == 0, lambda: (draw.exponential, draw.uniform), later)
-        channel, level, total, used, state = propose(state, uniform, used)
+        channel, level, total, used, own = propose(own, uniform, used)
         time = time + exponential / c.maximum(total, b.real(TINY))
-        taken = c.logical_or(level < b.pick(lower, channel), c.logical_not(total > 0.0))
+        taken = c.logical_or(level < b.pick(own.lower, channel), c.logical_not(total > 0.0))
         taken = b.cond(
             taken, lambda: b.boolean(True), lambda: b.boolean(level < channels.of(x, constants, (), channel))
         )
-        return time, channel, taken, used + 1, state
+        return time, channel, taken, used + 1, tried + 1, own
 
-    start = t, b.integer(0), b.boolean(False), b.integer(0), state
-    time, channel, _, _, state = b.while_loop(
-        lambda s: c.logical_not(s[2]), candidate, start, max_iterations=2**30, resumable=True
+    none = b.integer(0)
+    time, channel, _, _, _, own = b.while_loop(
+        lambda s: c.logical_not(s[2]),
+        candidate,
+        (t, none, b.boolean(False), none, none, own),
+        max_iterations=2**30,
+        resumable=True,
     )
-    return time, channel, state
+    return time, channel, own

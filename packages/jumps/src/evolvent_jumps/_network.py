@@ -132,7 +132,15 @@ class Network:
     def digest(self) -> bytes:
         """Names what code depends on."""
         hashed = blake2b(digest_size=32)
-        arrays = (self.slots, self.scales, self.offsets, self.factors, self.net_start, self.net_species, self.net_change)
+        arrays = (
+            self.slots,
+            self.scales,
+            self.offsets,
+            self.factors,
+            self.net_start,
+            self.net_species,
+            self.net_change,
+        )
         for array in arrays:
             hashed.update(repr((array.shape, array.dtype.str)).encode())
             hashed.update(array.tobytes())
@@ -156,7 +164,7 @@ def network_of(model: Any) -> Network:
     if len(shape) - len(model.backend.lanes) != 1 and any(isinstance(j, MassAction) for j in model.problem.jumps):
         raise InputError("y0", f"mass action wants a vector of species, got shape {shape}.")
     n = int(np.prod(shape[: len(shape) - len(model.backend.lanes)], dtype=np.int64))
-    names = _names(model.problem.y0)
+    names = _names(model.problem.y0, len(model.backend.lanes))
 
     def place(species: Any) -> int:
         found = names.get(species) if isinstance(species, str) else species
@@ -170,9 +178,9 @@ def network_of(model: Any) -> Network:
     return Network(model.problem, place, n)
 
 
-def _names(y0: Any) -> dict[str, int]:
-    """The places of a dict's entries in the flat state, where each is a number."""
-    if not isinstance(y0, dict) or any(np.shape(x) != () for x in y0.values()):
+def _names(y0: Any, lanes: int) -> dict[str, int]:
+    """The places of a dict's entries in the flat state, where each is a number, or one in each lane."""
+    if not isinstance(y0, dict) or any(len(np.shape(x)) != lanes for x in y0.values()):
         return {}
     ordered, _ = flatten({name: name for name in y0})
     return {name: i for i, name in enumerate(ordered)}

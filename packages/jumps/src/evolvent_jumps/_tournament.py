@@ -8,7 +8,7 @@ from ._draws import arrays
 
 
 def tournament(b: Any, values: Any) -> Any:
-    """The tree of `values` (n,) and lanes: entry k holds the lesser of entries 2 k and 2 k + 1, the values come last."""
+    """The tree of `values` (n,) and lanes: entry k holds the lesser of 2 k and 2 k + 1, the values come last."""
     xp = arrays(b)
     width = _width(values.shape[0])
     rows = [values]

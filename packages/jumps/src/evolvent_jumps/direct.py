@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ._aggregator import Aggregator, Next
+from ._draws import arrays
 from ._propensities import invalid
 
 TINY = 1e-35  # a sum of rates is taken for no smaller: the next jump then comes behind the end of any span
@@ -34,16 +36,45 @@ class Direct(Aggregator):
         return ()
 
     def upcoming(self, channels, t, x, constants, own, draw):
-        b, c = channels.backend, channels.backend.control
-        rates = channels.written_out(t, x, constants)
-        first = channels.network.n_reactions
-        culprit = invalid(b, rates[first:], first)
-        sums = [rates[0]]
-        for rate in rates[1:]:
-            sums.append(sums[-1] + rate)
-        total = sums[-1]
-        wanted = draw.uniform * total
-        channel = b.integer(0)
-        for upto in sums[:-1]:
-            channel = channel + c.where(wanted >= upto, b.integer(1), b.integer(0))
+        b, c, first = channels.backend, channels.backend.control, channels.network.n_reactions
+        if channels.network.written_out:
+            rates = channels.written_out(t, x, constants)
+            culprit = invalid(b, rates[first:], first)
+            total, channel = _among_numbers(b, rates, draw.uniform)
+        else:
+            rates = channels.all(t, x, constants)
+            culprit = invalid(b, [b.pick(rates, first + k) for k in range(len(channels.network.jumps))], first)
+            total, channel = _among_array(b, rates, draw.uniform)
         return Next(t + draw.exponential / c.maximum(total, b.real(TINY)), channel, own, culprit)
+
+
+def _among_numbers(b: Any, rates: list[Any], uniform: Any) -> tuple[Any, Any]:
+    """The sum of all rates, and the channel that a uniform stands for."""
+    c = b.control
+    sums = [rates[0]]
+    for rate in rates[1:]:
+        sums.append(sums[-1] + rate)
+    wanted = uniform * sums[-1]
+    channel = b.integer(0)
+    for upto in sums[:-1]:
+        channel = channel + c.where(wanted >= upto, b.integer(1), b.integer(0))
+    return sums[-1], channel
+
+
+def _among_array(b: Any, rates: Any, uniform: Any) -> tuple[Any, Any]:
+    """The same for rates as an array."""
+    c, last = b.control, rates.shape[0] - 1
+    total = b.real(arrays(b).sum(rates, axis=0))
+    wanted = uniform * total
+
+    def look(s: Any) -> Any:
+        place, upto, found = s
+        rate = b.pick(rates, place + 1)
+        # Sums in another order differ by rounding: then it is the last channel that has a rate.
+        return place + 1, upto + rate, c.where(rate > 0.0, place + 1, found)
+
+    start = b.integer(-1), b.real(0.0), b.integer(0)
+    _, _, channel = b.while_loop(
+        lambda s: c.logical_and(s[1] <= wanted, s[0] < last), look, start, max_iterations=last + 1, resumable=True
+    )
+    return total, channel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ._aggregator import Next
 from ._site_groups import found, grouped, with_rate
@@ -34,10 +35,10 @@ class DirectCRDirect(SiteAggregator):
     768
     """
 
-    def begin(self, channels, t, x, constants, number):
+    def begin(self, channels: Any, t, x, constants, number):
         return grouped(channels.backend, channels.totals(x, constants))
 
-    def changed(self, channels, t, x, constants, own, channel, draw):
+    def changed(self, channels: Any, t, x, constants, own, channel, draw):
         b = channels.backend
         _, site, other = channels.where(channel)
         own = with_rate(b, own, site, channels.total(x, constants, site))
@@ -45,7 +46,7 @@ class DirectCRDirect(SiteAggregator):
             return own
         return with_rate(b, own, other, channels.total(x, constants, other))
 
-    def upcoming(self, channels, t, x, constants, own, draw):
+    def upcoming(self, channels: Any, t, x, constants, own, draw):
         b, c = channels.backend, channels.backend.control
         site = found(b, own, draw)
         time = t + draw.exponential / c.maximum(own.total, b.real(TINY))

@@ -41,13 +41,13 @@ class NSM(SiteAggregator):
     768
     """
 
-    def begin(self, channels, t, x, constants, number):
+    def begin(self, channels: Any, t, x, constants, number):
         xp = arrays(channels.backend)
         totals = channels.totals(x, constants)
         exponentials, _ = starting(channels.system, number, channels.network.n_sites)
         return Queue(tournament(channels.backend, t + exponentials / xp.maximum(totals, TINY)), totals)
 
-    def changed(self, channels, t, x, constants, own, channel, draw):
+    def changed(self, channels: Any, t, x, constants, own, channel, draw):
         b, c = channels.backend, channels.backend.control
         hops, site, other = channels.where(channel)
         total = channels.total(x, constants, site)
@@ -63,7 +63,7 @@ class NSM(SiteAggregator):
         time = c.where(hops, t + left / c.maximum(after, b.real(TINY)), old)
         return _put(b, own, other, time, after)
 
-    def upcoming(self, channels, t, x, constants, own, draw):
+    def upcoming(self, channels: Any, t, x, constants, own, draw):
         b = channels.backend
         site = winner(b, own.times)
         channel = channels.chosen(x, constants, site, draw.uniform)

@@ -89,7 +89,9 @@ class RDirect(Aggregator):
 
         old = own.age >= n
         start = (*candidate(draw.uniform), own.peak, b.integer(0), c.where(old, b.integer(n), b.integer(0)))
-        channel, _, peak, _, _ = b.while_loop(rejected, refreshed, searched(start), max_iterations=2**30, resumable=True)
+        channel, _, peak, _, _ = b.while_loop(
+            rejected, refreshed, searched(start), max_iterations=2**30, resumable=True
+        )
         time = t + draw.exponential / c.maximum(total, b.real(TINY))
         return Next(time, channel, Bounded(own.rates, peak, c.where(old, b.integer(0), own.age)), culprit)
 

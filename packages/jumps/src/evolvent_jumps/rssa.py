@@ -55,32 +55,37 @@ class RSSA(Aggregator):
             return b.replaced(s[0], j, low), b.replaced(s[1], j, high)
 
         carry = own.lower, own.upper
-        intervals, (lower, upper) = moved_on(
-            channels, x, constants, functions, channel, own.intervals, carry, rebound
-        )
+        intervals, (lower, upper) = moved_on(channels, x, constants, functions, channel, own.intervals, carry, rebound)
         return Bounds(intervals, lower, upper, invalid(b, functions, channels.network.n_reactions))
 
     def upcoming(self, channels, t, x, constants, own, draw):
         b, c = channels.backend, channels.backend.control
-        last = channels.network.n_channels - 1
-        total = b.real(arrays(b).sum(own.upper, axis=0))
-        total = c.where(own.culprit >= 0, b.real(0.0), total)
 
-        def propose(state, uniform, used):
-            wanted = uniform * total
+        def propose(own, uniform, used):
+            total = b.real(arrays(b).sum(own.upper, axis=0))
+            total = c.where(own.culprit >= 0, b.real(0.0), total)
+            channel, level = _sought(b, own.upper, uniform * total)
+            return channel, level, total, used, own
 
-            def look(s):
-                place, upto, found, before = s
-                rate = b.pick(own.upper, place + 1)
-                some = rate > 0.0
-                return place + 1, upto + rate, c.where(some, place + 1, found), c.where(some, upto, before)
+        def bounded(own, intervals, lower, upper):
+            return own._replace(intervals=intervals, lower=lower, upper=upper)
 
-            start = b.integer(-1), b.real(0.0), b.integer(0), b.real(0.0)
-            _, _, found, before = b.while_loop(
-                lambda s: c.logical_and(s[1] <= wanted, s[0] < last), look, start,
-                max_iterations=last + 1, resumable=True,
-            )
-            return found, wanted - before, total, used, state
-
-        time, channel, _ = thinned(channels, t, x, constants, draw, own.lower, (), propose)
+        time, channel, own = thinned(channels, t, x, constants, draw, own, propose, bounded)
         return Next(time, channel, own, own.culprit)
+
+
+def _sought(b: Any, rates: Any, wanted: Any) -> tuple[Any, Any]:
+    """The channel in which a part of the sum of rates lies, and how far in it."""
+    c, last = b.control, rates.shape[0] - 1
+
+    def look(s: Any) -> Any:
+        place, upto, found, before = s
+        rate = b.pick(rates, place + 1)
+        some = rate > 0.0
+        return place + 1, upto + rate, c.where(some, place + 1, found), c.where(some, upto, before)
+
+    start = b.integer(-1), b.real(0.0), b.integer(0), b.real(0.0)
+    _, _, channel, before = b.while_loop(
+        lambda s: c.logical_and(s[1] <= wanted, s[0] < last), look, start, max_iterations=last + 1, resumable=True
+    )
+    return channel, wanted - before

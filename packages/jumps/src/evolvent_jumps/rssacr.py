@@ -58,18 +58,19 @@ class RSSACR(Aggregator):
             return b.replaced(s[0], j, low), moved(b, s[1], j, high)
 
         carry = own.lower, own.groups
-        intervals, (lower, groups) = moved_on(
-            channels, x, constants, functions, channel, own.intervals, carry, rebound
-        )
+        intervals, (lower, groups) = moved_on(channels, x, constants, functions, channel, own.intervals, carry, rebound)
         return GroupedBounds(intervals, lower, groups, invalid(b, functions, channels.network.n_reactions))
 
     def upcoming(self, channels, t, x, constants, own, draw):
         b, c = channels.backend, channels.backend.control
 
-        def propose(groups, uniform, used):
-            found = chosen(b, groups, uniform, draw.more, used)
+        def propose(own, uniform, used):
+            found = chosen(b, own.groups, uniform, draw.more, used)
             total = c.where(own.culprit >= 0, b.real(0.0), found.total)
-            return found.item, found.level, total, found.used, found.groups
+            return found.item, found.level, total, found.used, own._replace(groups=found.groups)
 
-        time, channel, groups = thinned(channels, t, x, constants, draw, own.lower, own.groups, propose)
-        return Next(time, channel, own._replace(groups=groups), own.culprit)
+        def bounded(own, intervals, lower, upper):
+            return own._replace(intervals=intervals, lower=lower, groups=grouped(b, upper))
+
+        time, channel, own = thinned(channels, t, x, constants, draw, own, propose, bounded)
+        return Next(time, channel, own, own.culprit)

@@ -29,8 +29,13 @@ def solve(problem: Any, stepper: Any, backend: Any, options: Options) -> Any:
     """Solve a problem with a stepper."""
     if isinstance(problem, EnsembleProblem):
         from ._ensemble import solve_ensemble
+        from ._reduce import solve_reduced
 
+        if options.reduce is not None:
+            return starting_over(lambda b: solve_reduced(problem, stepper, b, options), backend)
         return starting_over(lambda b: solve_ensemble(problem, stepper, b, options), backend)
+    if options.reduce is not None:
+        raise InputError("reduce", "is for ensembles.", "Give an ev.EnsembleProblem.")
     return starting_over(lambda b: Run(problem, stepper, b, options).solve(), backend)
 
 
@@ -50,7 +55,7 @@ def staged_on(problem: Any, stepper: Any, backend: Any, options: Options) -> Any
     if isinstance(problem, EnsembleProblem):
         from ._ensemble import member_problem, own_options
 
-        problem, options = member_problem(problem, 0), own_options(options, 0)
+        problem, options = member_problem(problem, 0), own_options(problem, options, 0)
 
     def stage(backend: Any) -> Any:
         Run(problem, stepper, backend, options).stage()
@@ -199,7 +204,7 @@ class Run:
     def again(self, y0: Any = None, params: Any = None, t_span: Any = None, seed: int | None = None) -> Any:
         """Solve the same problem with other numbers."""
         given = y0 is not None, params is not None, t_span is not None, seed is not None
-        noise = None if seed is None else noise_of(self.backend, seed)
+        noise = None if seed is None else noise_of(self.backend, seed, self.options.trajectory)
         changes: dict[str, Any] = {}
         if y0 is not None:
             changes |= {"q0": y0[0], "v0": y0[1]} if hasattr(self.problem, "q0") else {"y0": y0}
@@ -238,9 +243,7 @@ class Run:
         """By which arguments a call gives: how to solve with less around the machine code; None where that can't be."""
         return {} if can_repeat(self) else None
 
-    def other_numbers(
-        self, y0: Any = None, params: Any = None, t_span: Any = None, noise: Any = None
-    ) -> Inputs | None:
+    def other_numbers(self, y0: Any = None, params: Any = None, t_span: Any = None, noise: Any = None) -> Inputs | None:
         """The inputs with other numbers of the same kind, checked; None where they are of another."""
         b, inputs = self.backend, self.inputs
         if noise is not None:

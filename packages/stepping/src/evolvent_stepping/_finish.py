@@ -10,6 +10,7 @@ from evolvent import EventLog, Occurrences, Solution, Stats, Status
 from evolvent.trees import tree_map
 
 from ._interpolation import between
+from ._state import Plan
 
 COUNTED = ("jacobians", "factorisations", "solves", "newton_failures")
 
@@ -92,7 +93,7 @@ def points(plan: Any, b: Any, state: Any, value: Any, earlier: Any = ()) -> tupl
     if b.traced:
         # Arrays inside a transformation can't be shorter: what is left repeats the end, or is NaN after a failure.
         good = b.control.logical_or(m.status == Status.SUCCESS, m.status == Status.TERMINATED)
-        rest = tree_map(lambda x: b.xp.where(good, x, b.xp.nan), (m.t, value()))
+        rest = tree_map(lambda x: missing(plan, b, good, x), (m.t, value()))
         times, values = b.filled(record, count, rest)
         return b.data_times(times, m.y), values
     rows = b.joined([*earlier, b.trimmed(record, count)])
@@ -106,6 +107,13 @@ def points(plan: Any, b: Any, state: Any, value: Any, earlier: Any = ()) -> tupl
                 raise
     times, values = b.stacked(rows, None if b.length(rows) else (m.t, value()))
     return b.data_times(times, m.y), values
+
+
+def missing(plan: Plan, b: Any, good: Any, last: Any) -> Any:
+    """What stands where a row is missing: the last one, or after a failure NaN, which integers don't have."""
+    if plan.counts or not b.xp.isdtype(b.xp.asarray(last).dtype, ("real floating", "complex floating")):
+        return last
+    return b.xp.where(good, last, b.xp.nan)
 
 
 def _row(b: Any, value: Any) -> Any:
@@ -127,7 +135,7 @@ def events(run: Any, problem: Any, state: Any, earlier: list[Any]) -> EventLog:
         return EventLog([], names)
     example = (state.march.t, y, tuple(b.boolean(False) for _ in range(len(listed) + hidden)))
     if b.traced:
-        rest = (b.xp.nan, b.xp.nan * y, example[2])
+        rest = (b.xp.nan, y if run.plan.counts else b.xp.nan * y, example[2])
         times, states, marks = b.filled(state.happened, state.happenings, rest)
     else:
         times, states, marks = b.stacked(b.joined([*earlier, b.trimmed(state.happened, state.happenings)]), example)

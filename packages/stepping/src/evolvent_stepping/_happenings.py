@@ -82,9 +82,7 @@ def pass_event(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any) ->
         told = c.logical_or(told, now)
     s = s._replace(
         counts=counts,
-        happened=b.put(
-            s.happened, s.happenings, (t if late is None else b.shifted(t, late), y, marks), told
-        ),
+        happened=b.put(s.happened, s.happenings, (t if late is None else b.shifted(t, late), y, marks), told),
         happenings=s.happenings + c.where(told, b.integer(1), b.integer(0)),
     )
     # What is exactly zero here has happened, and has no sign until it shows one: it must not happen again.

@@ -48,6 +48,7 @@ def prepare(model: Model, stepper: Any, options: Options, *, by_hand: bool = Fal
         max_steps=max_steps,
         capacity=max_steps + 2 if b.traced else min(max_steps + 2, b.rows_kept(model.y0)),
         max_events=options.max_events,
+        counts=model.packing.counts and options.save is None,
         by_saves=b.sweeps,
         batched=b.traced,
         hidden=model.hidden,
@@ -71,16 +72,14 @@ def prepare(model: Model, stepper: Any, options: Options, *, by_hand: bool = Fal
         fresh=b.table(fresh),
         nonnegative=guarded_components(b, model),
         mass=model.mass,
-        noise=noise_of(b, options.seed) if stepper.random or model.random else (),
+        noise=noise_of(b, options.seed, options.trajectory) if stepper.random or model.random else (),
     )
     return plan, model.seeded(inputs)
 
 
-def noise_of(b: Any, seed: Any) -> tuple[Any, Any, Any]:
+def noise_of(b: Any, seed: Any, trajectory: Any) -> tuple[Any, Any, Any]:
     """The words of the key of the random numbers, and the trajectory, in control integers."""
-    (trajectories,) = b.lanes or (None,)
-    numbers = 0 if trajectories is None else np.arange(trajectories)
-    return b.integer(seed & SEED_WORD), b.integer(seed >> 31), b.integer(numbers)
+    return b.integer(seed & SEED_WORD), b.integer(seed >> 31), b.integer(trajectory)
 
 
 def span_of(b: Any, t_span: Any) -> tuple[Any, Any]:

@@ -22,6 +22,8 @@ class Plan:
         Length of the records of steps, where records can't grow.
     hidden : int
         How many of the last events are the method's own, of which no log is kept.
+    counts : bool
+        Whether the state has integers, which have no NaN to say that a value is missing.
     by_saves : bool
         Whether the backend wants a loop over the saves around the loop over the steps, wherever that can be.
     """
@@ -44,6 +46,7 @@ class Plan:
     max_steps: int
     capacity: int
     max_events: int
+    counts: bool
     by_saves: bool
     batched: bool
     hidden: int = 0
