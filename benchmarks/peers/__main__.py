@@ -16,7 +16,6 @@ from . import (
     compile_cost,
     first_solve,
     handle_cost,
-    jumps,
     stiff_chain,
     work_precision_plot,
 )
@@ -33,7 +32,6 @@ COMMANDS = {
     "brusselator-size": brusselator_size.main,
     "check-rodas4": check_rodas4.main,
     "chooser": chooser.main,
-    "jumps": jumps.main,
 }
 
 
