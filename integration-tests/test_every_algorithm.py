@@ -23,7 +23,8 @@ SETTINGS = {
     "QNDF": {"complex_tolerance": 1e-5},
     # Its global error is as the square root of the tolerance.
     "ImplicitEuler": {"tolerance_factor": 2000.0},
-    "SDIRK2": {"tolerance_factor": 300.0},
+    # At 1e-3 its damping shrinks detest_b4's torus to the circle in its middle, where the problem is singular.
+    "SDIRK2": {"tolerance_factor": 300.0, "tolerances": (1e-4, 1e-5)},
     # At tight tolerances its embedded formula is close to it.
     "KenCarp5": {"tolerance_factor": 300.0, "event_tolerance": 1e-4},
     # In single precision iterations end elsewhere, by a part of the tolerance.

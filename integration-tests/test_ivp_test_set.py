@@ -16,6 +16,9 @@ ALLOWED = {"pendulum": 30.0, "ring_modulator": 200.0, "beam": 300.0, "emep": 100
 # Multistep methods bound the error of a step by the tolerance, and take many more of them than one-step methods of
 # high order, whose error estimates are pessimistic.
 OF_MANY_STEPS = 30.0
+# E5's second and third entry come down from 1e-10 to 1e-22, and nothing brings their difference back to zero: each of
+# some four hundred steps rounds it by 1e-26, which makes 3e-25 at random, in units of the scale 1e-19.
+ROUNDED = {"pyrolysis": 3e-6}
 QUICK = [
     "robertson",
     "hires",
@@ -36,7 +39,8 @@ def check(name, method, rtol):
     options = {"rtol": rtol, "atol": reference.scale * rtol, "saveat": "end", "max_steps": 10**6}
     solution = ev.solve(reference.problem(), method, **options)
     allowed = ALLOWED.get(name, WELL) * (OF_MANY_STEPS if method == "QNDF" else 1.0)
-    assert reference.error(solution.y[-1]) < allowed * rtol + 10.0 ** (1 - reference.digits)
+    known = ROUNDED.get(name, 10.0 ** (1 - reference.digits))
+    assert reference.error(solution.y[-1]) < allowed * rtol + known
 
 
 @pytest.mark.parametrize("rtol", TOLERANCES)

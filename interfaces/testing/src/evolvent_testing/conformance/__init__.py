@@ -32,6 +32,8 @@ class AlgorithmConformance(Value, Accuracy, Saving, Arrays, Derivatives, Failure
         precision's rounding errors looks better than it is. Say so where you raise it.
     tolerance_factor : float
         How many times the tolerance the error at the end may be, on easy problems.
+    tolerances : tuple of float
+        At which tolerances that is looked at; those usual for the method's order when empty.
     rounding_factor : float
         How many times more than usual single precision may disagree between array libraries: large coefficients
         of opposite signs amplify rounding errors.

@@ -47,7 +47,8 @@ class Accuracy(Setting):
         makers = (
             (spring, kepler_second_order) if self.second_order else (lotka_volterra, rigid_body, detest_b4, detest_e2)
         )
-        tolerances = (1e-3, 1e-5) if self.algorithm.order < 3 else (1e-4, 1e-6, 1e-8)
+        usual = (1e-3, 1e-5) if self.algorithm.order < 3 else (1e-4, 1e-6, 1e-8)
+        tolerances = self.tolerances or usual
         for make in makers:
             given = make(np_api)
             exact = given.reference().reshape(-1)

@@ -22,6 +22,7 @@ class Setting:
     order_tolerance: ClassVar[float] = 0.2
     order_excess: ClassVar[float] = 0.2
     tolerance_factor: ClassVar[float] = 100.0
+    tolerances: ClassVar[tuple[float, ...]] = ()
     rounding_factor: ClassVar[float] = 1.0
     complex_state: ClassVar[bool] = True
     complex_tolerance: ClassVar[float] = 1e-10
