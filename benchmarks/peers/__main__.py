@@ -16,6 +16,7 @@ from . import (
     compile_cost,
     first_solve,
     handle_cost,
+    jumps,
     stiff_chain,
     work_precision_plot,
 )
@@ -32,6 +33,7 @@ COMMANDS = {
     "brusselator-size": brusselator_size.main,
     "check-rodas4": check_rodas4.main,
     "chooser": chooser.main,
+    "jumps": jumps.main,
 }
 
 

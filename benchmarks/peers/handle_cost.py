@@ -55,7 +55,7 @@ def row(name: str, rounds: int) -> tuple[str, ...]:
     run = ev.compile(ev.ODEProblem(decay, y0, (0.0, 1.0), 1.0), "Tsit5", saveat=SAVES[name], rtol=1e-3)
     run()
     # Of the handle's own: the program with its operands in place.
-    repeated = run._run._repeats[False, False, False].program
+    repeated = run._run._repeats[False, False, False, False].program
     _, memory = repeated([])
     code = least(lambda: repeated.code(memory.address), rounds)
     calls = (

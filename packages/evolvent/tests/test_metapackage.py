@@ -11,7 +11,7 @@ def names(requirements):
 def test_metapackage_brings_core_driver_and_solvers():
     """A plain installation solves ordinary differential equations, and needs no array library but NumPy."""
     needs = [need for need in metadata.requires("evolvent") if "extra ==" not in need]
-    assert names(needs) == {f"evolvent-{name}" for name in ("core", "stepping", "ode", "stiff-ode", "native")}
+    assert names(needs) == {f"evolvent-{name}" for name in ("core", "stepping", "ode", "stiff-ode", "jumps", "native")}
 
 
 def test_metapackage_has_an_extra_for_each_backend():

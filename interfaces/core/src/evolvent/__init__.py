@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     )
     from ._events import Dose, Event, NonNegative
     from ._hooks import hookimpl
+    from ._jumps import ConstantRate, Hopping, JumpProblem, MassAction, VariableRate
     from ._numpy import NumpyBackend
     from ._problem import DAEProblem, EnsembleProblem, ODEProblem, Problem, SecondOrderODEProblem, SplitODEProblem
     from ._protocol import Backend
     from ._registry import algorithms, load_algorithm
     from ._solution import EnsembleSolution, EventLog, Occurrences, Solution, Stats
-    from ._solve import compile, explain, init, solve
+    from ._solve import choose_algorithm, compile, explain, init, solve
     from ._status import Status
 
 __version__ = "0.1.0"
@@ -37,6 +38,7 @@ _HOME = {
     "Backend": "_protocol",
     "BackendError": "_errors",
     "CannotStage": "_errors",
+    "ConstantRate": "_jumps",
     "DAEProblem": "_problem",
     "Dose": "_events",
     "EagerBackend": "_eager",
@@ -44,7 +46,10 @@ _HOME = {
     "EnsembleSolution": "_solution",
     "Event": "_events",
     "EventLog": "_solution",
+    "Hopping": "_jumps",
     "InputError": "_errors",
+    "JumpProblem": "_jumps",
+    "MassAction": "_jumps",
     "NonNegative": "_events",
     "NumpyBackend": "_numpy",
     "ODEProblem": "_problem",
@@ -59,7 +64,9 @@ _HOME = {
     "Stats": "_solution",
     "Status": "_status",
     "UnknownAlgorithmError": "_errors",
+    "VariableRate": "_jumps",
     "algorithms": "_registry",
+    "choose_algorithm": "_solve",
     "choose_backend": "_backend",
     "compile": "_solve",
     "explain": "_solve",
@@ -74,6 +81,7 @@ __all__ = [
     "Backend",
     "BackendError",
     "CannotStage",
+    "ConstantRate",
     "DAEProblem",
     "Dose",
     "EagerBackend",
@@ -81,7 +89,10 @@ __all__ = [
     "EnsembleSolution",
     "Event",
     "EventLog",
+    "Hopping",
     "InputError",
+    "JumpProblem",
+    "MassAction",
     "NonNegative",
     "NumpyBackend",
     "ODEProblem",
@@ -96,7 +107,9 @@ __all__ = [
     "Stats",
     "Status",
     "UnknownAlgorithmError",
+    "VariableRate",
     "algorithms",
+    "choose_algorithm",
     "choose_backend",
     "compile",
     "explain",

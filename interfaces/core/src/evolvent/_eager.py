@@ -27,6 +27,10 @@ def namespace(array: Any) -> Any:
     return array_api_compat.array_namespace(array)
 
 
+class Memory(np.ndarray):
+    """An array of the control plane that is written to in place."""
+
+
 class EagerBackend:
     """Runs a solve call by call, on one library's arrays.
 
@@ -80,6 +84,17 @@ class EagerBackend:
         for i in index:
             table = table[i]
         return table
+
+    def replaced(self, table, index, value):
+        table = table if isinstance(table, Memory) else table.copy()
+        table[index] = value
+        return table
+
+    def memory(self, array, into=None):
+        return np.array(array).view(Memory)
+
+    def whole(self, memory):
+        return np.array(memory, subok=False) if isinstance(memory, Memory) else memory
 
     def scale(self, value, like):
         """A control-plane real as it enters arithmetic with arrays like `like`."""
@@ -513,6 +528,11 @@ class EagerBackend:
     def sparsity(self, function, x, *others):
         """The pattern of a Jacobian, if a plugin can tell."""
         found, _ = hook_results("evolvent_sparsity", function=function, arguments=(x, *others), backend=self)
+        return next((pattern for pattern in found if pattern is not None), None)
+
+    def dependence(self, function, x, *others):
+        """The pattern of what a result depends on, if a plugin can tell."""
+        found, _ = hook_results("evolvent_dependence", function=function, arguments=(x, *others), backend=self)
         return next((pattern for pattern in found if pattern is not None), None)
 
     def time_derivative(self, function, t, like):

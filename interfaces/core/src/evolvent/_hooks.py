@@ -30,6 +30,11 @@ def evolvent_sparsity(function: Any, arguments: tuple[Any, ...], backend: Any) -
 
 
 @hookspec
+def evolvent_dependence(function: Any, arguments: tuple[Any, ...], backend: Any) -> Any:
+    """Find the `Pattern` of what the result of `function` depends on of its first argument, or return None."""
+
+
+@hookspec
 def evolvent_stage(function: Any, examples: tuple[Any, ...], backend: Any) -> Any:
     """Compile a function of NumPy arrays that asks `backend`, an eager one, for derivatives; None if that can't be.
 

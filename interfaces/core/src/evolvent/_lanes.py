@@ -10,7 +10,7 @@ import numpy as np
 
 from . import _small_lu
 from ._backend import is_array
-from ._eager import EagerBackend
+from ._eager import EagerBackend, Memory
 from ._errors import InputError
 from ._pattern import Pattern
 from ._plot import to_numpy
@@ -140,9 +140,28 @@ class LanesBackend(EagerBackend):
     def table(self, values):
         return np.asarray(values)
 
+    def _asked(self, index):
+        """Places in a table; a lane that waits for others may hold one that there is not."""
+        return np.where(self._active[-1], index, 0) if isinstance(index, np.ndarray) else index
+
     def pick(self, table, *index):
-        (i,) = index
+        i = self._asked(index[0])
         return np.broadcast_to(table[i], self.lanes) if table.ndim == 1 else table[i, np.arange(self.lanes[0])]
+
+    def replaced(self, table, index, value):
+        # In place only what goes on: the others keep what they have.
+        active = np.flatnonzero(self._active[-1])
+        table = table if isinstance(table, Memory) else table.copy()
+        places, values = np.broadcast_to(self._asked(index), self.lanes), np.broadcast_to(value, self.lanes)
+        table[places[active], active] = values[active]
+        return table
+
+    def memory(self, array, into=None):
+        active = self._active[-1]
+        if into is None or active.all():
+            return np.array(np.broadcast_to(array, (len(array), *self.lanes))).view(Memory)
+        into[:, active] = np.broadcast_to(array, into.shape)[:, active]
+        return into
 
     def to_control(self, *scalars):
         if len(scalars) == 1:

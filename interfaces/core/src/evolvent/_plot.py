@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import optree
 
+from ._status import Status
 from ._trees import NAMESPACE, flatten
 
 
@@ -22,6 +23,9 @@ def plot_solution(solution: Any, ax: Any = None, **style: Any) -> Any:
     """Draw every component of a solution against time."""
     ax = _axes() if ax is None else ax
     t, curves = _sampled(solution)
+    if _is_constant(solution):
+        t, curves = _to_end(t, curves, solution.interpolation.end)
+        style = {"drawstyle": "steps-post"} | style
     for label, values in zip(_labels(solution.y, solution.problem), curves, strict=True):
         ax.plot(t, values, label=label, **style)
     return _dressed(ax)
@@ -31,6 +35,8 @@ def plot_ensemble(solution: Any, ax: Any = None, **style: Any) -> Any:
     """Draw every component of every trajectory, one colour a component."""
     ax = _axes() if ax is None else ax
     style = {"linewidth": 0.8, "alpha": 0.7 if len(solution) <= 10 else 0.3} | style
+    if len(solution) and _is_constant(solution[0]):
+        style = {"drawstyle": "steps-post"} | style
     labels = _labels(solution.y, getattr(solution.problem, "problem", None), lead=2)
     colours: list[Any] = []
     for i, (t, curves) in enumerate(_trajectories(solution)):
@@ -66,8 +72,24 @@ def _trajectories(solution: Any):
         return
     times, counts = to_numpy(solution.t), to_numpy(solution.counts)
     leaves = [to_numpy(leaf) for leaf in flatten(solution.y)[0]]
+    constant = len(solution) > 0 and _is_constant(solution[0])
     for i, count in enumerate(counts):
-        yield times[i, :count], _curves([leaf[i, :count] for leaf in leaves])
+        t, curves = times[i, :count], _curves([leaf[i, :count] for leaf in leaves])
+        if constant and Status(int(solution.status[i])) is Status.SUCCESS:
+            given = solution.problem
+            end = to_numpy((given.problem if given.t_span is None else given).t_span[1])
+            t, curves = _to_end(t, curves, end[i] if end.shape else end)
+        yield t, curves
+
+
+def _is_constant(solution: Any) -> bool:
+    """Whether the state stays as it is between the saved points, which are all its jumps."""
+    return getattr(solution.interpolation, "constant", False)
+
+
+def _to_end(t: np.ndarray, curves: list[np.ndarray], end: Any) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Curves that go on as they are to the end of the span."""
+    return np.append(t, end), [np.append(values, values[-1:]) for values in curves]
 
 
 def _is_continuous(solution: Any) -> bool:

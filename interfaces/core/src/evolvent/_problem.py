@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +13,9 @@ from ._compiled import check_right_side
 from ._errors import InputError
 from ._events import Dose, Event, check_arity
 from ._problem_checks import check_alike, check_domain, check_events, check_linear, check_rows, check_span, check_state
-from ._trees import flatten
+from ._trees import flatten, tree_map
+
+MOST_TRAJECTORIES = 2**31  # of an ensemble, whose numbers fit into signed integers of 32 bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,13 +307,14 @@ class DAEProblem(InitialValueProblem):
 
 @dataclass(frozen=True, eq=False)
 class EnsembleProblem(Problem):
-    """Many solves of one problem that differ in y0, params or t_span.
+    """Many solves of one problem that differ in y0, params, t_span or their random numbers.
 
     Every trajectory has its own step sizes, events and end: adding trajectories never changes another one's result.
+    What is random in trajectory i depends on the solve's seed and on i alone.
 
     Parameters
     ----------
-    problem : ODEProblem, SplitODEProblem, SecondOrderODEProblem or DAEProblem
+    problem : ODEProblem, SplitODEProblem, SecondOrderODEProblem, DAEProblem, JumpProblem or the like
         What all have in common.
     y0 : tree of arrays, optional
         Like the problem's y0 with one axis more in front: the trajectories. Without it all start from the problem's.
@@ -320,6 +323,9 @@ class EnsembleProblem(Problem):
         Like the problem's params; each leaf has the axis of trajectories in front.
     t_span : pair, optional
         Each end a number or an array of one entry per trajectory.
+    trajectories : int or range, optional
+        How many, where they differ in their random numbers alone; or which, for a part of a larger ensemble:
+        ``range(1000, 2000)`` are the second thousand of it. Rows of y0, params and t_span are those of the part.
 
     Raises
     ------
@@ -333,19 +339,21 @@ class EnsembleProblem(Problem):
     >>> many = ev.EnsembleProblem(decay, params={"rate": np.linspace(1.0, 2.0, 5)})
     >>> ev.solve(many, "Tsit5", saveat=[0.5, 1.0]).y.shape
     (5, 2, 1)
+    >>> death = ev.MassAction([0.1], [{0: 1}], [{0: -1}])
+    >>> len(ev.EnsembleProblem(ev.JumpProblem([10], (0.0, 5.0), jumps=[death]), trajectories=1000))
+    1000
     """
 
     problem: Any
     y0: Any = None
     params: Any = None
     t_span: tuple[Any, Any] | None = None
+    trajectories: int | range | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.problem, ODEProblem | SecondOrderODEProblem | SplitODEProblem | DAEProblem):
-            raise InputError(
-                "problem",
-                f"must be an ODEProblem, SplitODEProblem, SecondOrderODEProblem or DAEProblem, got {self.problem!r}.",
-            )
+        known = isinstance(self.problem, InitialValueProblem)
+        if not known:
+            raise InputError("problem", f"must be a problem such as ev.ODEProblem, got {self.problem!r}.")
         if self.t_span is not None:
             check_span(self)
             object.__setattr__(self, "t_span", tuple(self.t_span))
@@ -361,14 +369,67 @@ class EnsembleProblem(Problem):
                 f"got {flatten(self.params, lists=False)[1]}.",
             )
         sizes = {size for name in ("y0", "params", "t_span") for size in self._sizes(name)}
-        if not sizes:
-            raise InputError(
-                "y0",
-                "nothing differs between the trajectories.",
-                "Give y0=, params= or t_span= with an axis of trajectories in front.",
-            )
         if len(sizes) > 1:
             raise InputError("params", f"the leading axes of y0, params and t_span disagree: {sorted(sizes)}.")
+        if self.trajectories is not None:
+            self._check_trajectories(sizes)
+        elif not sizes:
+            raise self.nothing_differs
+
+    def _check_trajectories(self, sizes: set[int]) -> None:
+        given = self.trajectories
+        if isinstance(given, np.integer):
+            given = int(given)
+            object.__setattr__(self, "trajectories", given)
+        if isinstance(given, bool) or not isinstance(given, int | range):
+            raise InputError("trajectories", f"must be how many, or a range of them, got {given!r}.")
+        if not len(self.numbers) or not all(0 <= i < MOST_TRAJECTORIES for i in (self.numbers[0], self.numbers[-1])):
+            raise InputError("trajectories", f"must be some, numbered from 0 to 2**31 - 1, got {given!r}.")
+        if sizes and sizes != {len(self.numbers)}:
+            raise InputError(
+                "trajectories", f"are {len(self.numbers)}, and y0, params or t_span have {sizes.pop()} rows."
+            )
+
+    @property
+    def numbers(self) -> range:
+        """What numbers the trajectories have, by which their random numbers are told apart."""
+        if self.trajectories is None:
+            return range(next(iter(self._differing())))
+        return range(self.trajectories) if isinstance(self.trajectories, int) else self.trajectories
+
+    @property
+    def differs(self) -> bool:
+        """Whether trajectories differ in more than their random numbers."""
+        return any(True for _ in self._differing())
+
+    @property
+    def nothing_differs(self) -> InputError:
+        """What there is to say where all trajectories would be the same."""
+        return InputError(
+            "y0",
+            "nothing differs between the trajectories.",
+            "Give y0=, params= or t_span= with an axis of trajectories in front, or trajectories= of a random problem.",
+        )
+
+    def _differing(self) -> Iterator[int]:
+        return (size for name in ("y0", "params", "t_span") for size in self._sizes(name))
+
+    def part(self, start: int, stop: int) -> EnsembleProblem:
+        """The ensemble of the trajectories from place `start` up to `stop`, which keep their numbers."""
+
+        def rows(leaf: Any) -> Any:
+            return leaf[start:stop] if np.shape(leaf) else leaf
+
+        def cut(tree: Any) -> Any:
+            return None if tree is None else tree_map(rows, tree, lists=False)
+
+        return replace(
+            self,
+            y0=cut(self.y0),
+            params=cut(self.params),
+            t_span=None if self.t_span is None else tuple(map(rows, self.t_span)),
+            trajectories=self.numbers[start:stop],
+        )
 
     def _sizes(self, name: str) -> set[int]:
         value = getattr(self, name)
@@ -384,4 +445,4 @@ class EnsembleProblem(Problem):
         return sizes
 
     def __len__(self) -> int:
-        return next(size for name in ("y0", "params", "t_span") for size in self._sizes(name))
+        return len(self.numbers)

@@ -95,6 +95,24 @@ class Backend(Protocol):
         """Read a table at control-plane integers."""
         ...
 
+    def replaced(self, table, index, value) -> Any:
+        """An array of the control plane with the entry at a control-plane integer replaced.
+
+        What `memory` gave is written to in place: the array given must not be used any more.
+        """
+        ...
+
+    def memory(self, array, into=None) -> Any:
+        """An array of the control plane (n,), as memory that `replaced` writes to in place and `pick` reads.
+
+        In loops and branches it is passed on like any leaf. `into` is memory that it may have in place of new one.
+        """
+        ...
+
+    def whole(self, memory) -> Any:
+        """The array that memory holds now; an array as it is."""
+        ...
+
     def to_control(self, *scalars) -> Any:
         """Bring data-plane scalars to the control plane, all in one transfer; derivatives don't follow."""
         ...
@@ -190,6 +208,13 @@ class Backend(Protocol):
         """The `Pattern` of the Jacobian of ``function(x, *others)`` by x, for all values; None where nobody can tell.
 
         Arrays that the function closed over count with their values: what may change belongs in `others`.
+        """
+        ...
+
+    def dependence(self, function, x, *others) -> Any:
+        """The `Pattern` of what the array ``function(x, *others)`` depends on in x, by derivatives or by steps.
+
+        It holds for all values; None where nobody can tell. With lanes nobody is asked.
         """
         ...
 

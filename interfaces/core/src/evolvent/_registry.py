@@ -26,6 +26,10 @@ _ELSEWHERE = {
         "RadauIIA5 RadauIIA9 RadauIIA QNDF FBDF DFBDF SBDF2 SBDF3 SBDF4 ETDRK4 EXPRB32 EXPRB43 "
         "ImplicitEulerExtrapolation"
     ),
+    "evolvent-jumps": (
+        "Direct SortingDirect FirstReaction NextReaction DirectCR RDirect RSSA RSSACR CCNRM Coevolve HazardIntegration "
+        "TauLeaping ImplicitTauLeaping ThetaTrapezoidal NSM DirectCRDirect"
+    ),
 }
 _SYNONYMS = {
     "rk45": "DP5",
@@ -42,6 +46,12 @@ _SYNONYMS = {
     "lsoda": "QNDF",
     "cvode": "FBDF",
     "ida": "DFBDF",
+    "ssa": "Direct",
+    "gillespie": "Direct",
+    "nrm": "NextReaction",
+    "frm": "FirstReaction",
+    "tauleaping": "TauLeaping",
+    "tau": "TauLeaping",
 }
 
 

@@ -16,7 +16,8 @@ class Stats:
     """What a solve cost, and who ran it.
 
     `n_f` counts evaluations of f that advanced the solution, the next four what implicit methods do besides;
-    `seconds` is wall-clock time; `note` says why a backend did not do the usual thing.
+    `seconds` is wall-clock time; `note` says why a backend did not do the usual thing. `seed` is that of the random
+    numbers, where there were any: a solve with it repeats the path.
     """
 
     n_steps: Any = 0
@@ -32,6 +33,7 @@ class Stats:
     algorithm: str = ""
     seconds: float = 0.0
     note: str = ""
+    seed: int | None = None
 
 
 @dataclass(frozen=True)

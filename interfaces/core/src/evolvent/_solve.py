@@ -110,20 +110,45 @@ def explain(problem: Any, algorithm: Any = None, *, backend: str | None = None, 
     """
     runs, reason = None, "as asked for"
     if algorithm is None:
-        runs = _backend_of(problem, backend)
+        runs = _backend_of(problem, backend, options)
         _, algorithm, reason = _proposals(problem, options, runs)[0]
     algorithm, runs = _resolve(problem, algorithm, backend, options, runs)
     takes = algorithm.staged_on(problem, backend=runs, **options)
     return f"{algorithm.name}: {reason}\nbackend {takes.label}" + (f": {takes.note}" if takes.note else "")
 
 
-def _backend_of(problem: Any, name: str | None) -> Any:
+def choose_algorithm(problem: Any, options: dict[str, Any], backend: Any) -> tuple[Algorithm, str]:
+    """Ask the installed plugins for an algorithm: for methods that solve with another one.
+
+    Parameters
+    ----------
+    problem : Problem
+        What that one would have to solve.
+    options : dict
+        What `solve` was given.
+    backend : Backend
+        What would run it.
+
+    Returns
+    -------
+    Algorithm
+        The choice.
+    str
+        What speaks for it.
+    """
+    _, algorithm, reason = _proposals(problem, options, backend)[0]
+    return algorithm, reason
+
+
+def _backend_of(problem: Any, name: str | None, options: dict[str, Any]) -> Any:
     if isinstance(problem, type):
         raise _no_problem(problem)
+    traced = [seed for seed in (options.get("seed"),) if hasattr(seed, "aval")]
     if isinstance(problem, EnsembleProblem):
         inner = problem.problem
-        return choose_backend(name, inner.state0, inner.params, problem.y0, problem.params)
-    return choose_backend(name, getattr(problem, "state0", None), getattr(problem, "params", None), _tracers(problem))
+        return choose_backend(name, inner.state0, inner.params, problem.y0, problem.params, traced)
+    traced += _tracers(problem)
+    return choose_backend(name, getattr(problem, "state0", None), getattr(problem, "params", None), traced)
 
 
 def _tracers(problem: Any) -> list[Any]:
@@ -139,7 +164,7 @@ def _resolve(
         algorithm = load_algorithm(algorithm)
     if isinstance(algorithm, type) and issubclass(algorithm, Algorithm):
         algorithm = algorithm()
-    runs = _backend_of(problem, backend) if runs is None else runs
+    runs = _backend_of(problem, backend, options) if runs is None else runs
     if algorithm is None:
         algorithm = _proposals(problem, options, runs)[0][1]
     if not isinstance(algorithm, Algorithm):

@@ -23,6 +23,7 @@ class Status(IntEnum):
     NEWTON_FAILED = 12
     SINGULAR_MATRIX = 13
     INCONSISTENT_START = 14
+    INVALID_RATE = 15
 
     def __str__(self) -> str:
         return self.name
@@ -72,6 +73,10 @@ _ADVICE = {
     Status.INCONSISTENT_START: (
         "No values of the algebraic unknowns were found that satisfy the algebraic equations for the differential ones "
         "given, at the start or behind a jump: give a better guess of them, or look whether a solution exists."
+    ),
+    Status.INVALID_RATE: (
+        "A rate was negative or not a number, or above the bound given for it: look at the rate there; where it is a "
+        "difference or a root, keep it from below by xp.maximum(..., 0.0)."
     ),
     Status.EVENT_LOG_FULL: (
         "More events happened than the compiled log can hold: raise max_events, or look for an event that happens over "

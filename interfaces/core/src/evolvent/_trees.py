@@ -102,22 +102,32 @@ class Packing:
 
     An array keeps its shape. A nested structure becomes a vector: its leaves, ravelled, one after the other, in the
     common dtype; `unpack` gives each leaf its shape and, where that is real, its realness back. Axes behind the
-    packed one (lanes) and before it (`lead`: time) pass through.
+    packed one (lanes) and before it (`lead`: time) pass through. An array that is computed with as another dtype, as
+    counts are, gets its own `dtype` back; `counts` says whether there are any.
     """
 
-    def __init__(self, leaves: list[Any] | None = None, structure: Any = None, lanes: int = 0):
+    def __init__(
+        self,
+        leaves: list[Any] | None = None,
+        structure: Any = None,
+        lanes: int = 0,
+        dtype: Any = None,
+        dtypes: list[Any] | None = None,
+    ):
         self.structure = structure
+        self.dtype = dtype
+        self.counts = any(own is not None for own in (dtype, *(dtypes or ())))
         self.leaves: list[Leaf] = []
         start = 0
-        for array in leaves or []:
+        for array, own in zip(leaves or [], dtypes or [None] * len(leaves or []), strict=True):
             shape = tuple(array.shape)[: len(array.shape) - lanes]
             stop = start + prod(shape)
-            self.leaves.append(Leaf(start, stop, shape, array.dtype))
+            self.leaves.append(Leaf(start, stop, shape, array.dtype if own is None else own))
             start = stop
 
     @property
     def key(self) -> Any:
-        return (self.structure, tuple(self.leaves))
+        return (self.structure, tuple(self.leaves), self.dtype)
 
     def pack(self, backend, tree: Any, like: Any, what: str) -> Any:
         """Make one array like `like` of a tree of the state's structure."""
@@ -145,7 +155,7 @@ class Packing:
     def unpack(self, backend, array: Any, lead: int = 0) -> Any:
         """Make a tree of the state's structure of one array; `lead` axes come before the packed one."""
         if self.structure is None:
-            return array
+            return array if self.dtype is None else backend.restore(array, self.dtype)
         before, behind = tuple(array.shape[:lead]), tuple(array.shape[lead + 1 :])
         index = (slice(None),) * lead
         parts = []

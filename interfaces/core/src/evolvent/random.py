@@ -34,7 +34,7 @@ from typing import Any
 
 from ._random.words import Array, Integers, Key, Namespace, Words
 
-__all__ = ["bits", "exponential", "fold_in", "normal", "philox4x32", "uniform"]
+__all__ = ["bits", "exponential", "exponential_and_uniform", "fold_in", "normal", "philox4x32", "uniform"]
 
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -281,6 +281,52 @@ def exponential(
     True
     """
     return _draw(xp, seed, trajectory, step, index, dtype, device, _exponentials)
+
+
+def exponential_and_uniform(
+    xp: Namespace,
+    seed: Integers | Key,
+    trajectory: Integers,
+    step: Integers,
+    block: Integers,
+    *,
+    dtype: Any,
+    device: Any = None,
+) -> tuple[Array, Array]:
+    """Draw pairs for jump processes: an exponential of mean 1, and a uniform of [0, 1) independent of it.
+
+    Block k gives `exponential` number 2 k and `uniform` number 2 k + 1, at the price of one draw.
+
+    Parameters
+    ----------
+    xp, seed, trajectory, step, block, device
+        As in `bits`.
+    dtype : dtype
+        As in `uniform`.
+
+    Returns
+    -------
+    tuple of two arrays
+        Of the broadcast shape.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `uniform`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from evolvent import random
+    >>> waiting, which = random.exponential_and_uniform(np, 7, 0, 0, range(4), dtype=np.float64)
+    >>> bool(waiting[1] == random.exponential(np, 7, 0, 0, 2, dtype=np.float64))
+    True
+    >>> bool(which[1] == random.uniform(np, 7, 0, 0, 3, dtype=np.float64))
+    True
+    """
+    unit = _Unit.of(xp, dtype)
+    w0, w1, w2, w3 = bits(xp, seed, trajectory, step, block, device=device)
+    return -xp.log(unit.positive(w0, w1)), unit.half_open(w2, w3)
 
 
 def normal(

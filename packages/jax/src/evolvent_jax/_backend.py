@@ -89,6 +89,15 @@ class JaxBackend(EagerBackend):
             return table[index]
         return jnp.asarray(table)[index]
 
+    def memory(self, array, into=None):
+        return jnp.asarray(array)
+
+    def whole(self, memory):
+        return memory
+
+    def replaced(self, table, index, value):
+        return jnp.asarray(table).at[index].set(value)
+
     def scale(self, value, like):
         return jnp.asarray(value, dtype=self.real_dtype(like.dtype))
 

@@ -83,6 +83,15 @@ class NativeBackend(NumpyBackend):
         value = table[index]
         return value.item() if isinstance(value, np.generic) else value
 
+    def memory(self, array, into=None):
+        return _recording.memory(array, into) if recording() else super().memory(array, into)
+
+    def whole(self, memory):
+        return _recording.whole(memory) if recording() else super().whole(memory)
+
+    def replaced(self, table, index, value):
+        return _recording.replaced(table, index, value) if recording() else super().replaced(table, index, value)
+
     def scale(self, value, like):
         real = real_dtype(like.dtype)
         return float(value) if real == np.float64 else real.type(value)

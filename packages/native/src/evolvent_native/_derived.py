@@ -166,6 +166,20 @@ def pattern_anywhere(function: Callable[..., Any], arguments: tuple[Any, ...], b
         return None
 
 
+def dependence_anywhere(function: Callable[..., Any], arguments: tuple[Any, ...], backend: Any) -> Pattern | None:
+    """What a function's result depends on, in any way, of its first argument; None if the function can't be staged."""
+    from . import _foreign
+
+    try:
+        own = isinstance(arguments[0], np.ndarray)
+        staged = stage_function(function, arguments) if own else _foreign.stage(function, arguments, backend)
+        output, input = staged.graph.outputs[0], staged.graph.params[0]
+        rows, columns = _derivatives.dependence(output, input)
+    except Exception:  # whatever users' functions raise
+        return None
+    return Pattern(rows, columns, (output.size, input.size))
+
+
 def pattern_of(staged: Staged) -> Pattern | None:
     """Where the derivatives of a function's result by its first argument may differ from zero."""
     output, input = staged.graph.outputs[0], staged.graph.params[0]

@@ -88,7 +88,7 @@ BINARY = named(
 )
 ELEMENTWISE = UNARY | BINARY | {"where", "cast"}
 REDUCTIONS = frozenset({"sum", "prod", "max", "min", "all", "any"})
-EFFECTS = frozenset({"put"})
+EFFECTS = frozenset({"put", "store", "fetch", "fetch_all"})  # in the order in which they are recorded
 _numbers = count()
 BOOL, INT, REAL = np.dtype(bool), np.dtype(np.int64), np.dtype(np.float64)
 
@@ -299,10 +299,14 @@ def make_many(
     return tuple(results)
 
 
-def effect(op: str, inputs: tuple[Node, ...], attrs: tuple[Any, ...] = ()) -> None:
-    """Record a node for what it does."""
+def effect(
+    op: str, inputs: tuple[Node, ...], attrs: tuple[Any, ...] = (), shape: Any = None, dtype: Any = None
+) -> Node:
+    """Record a node for what it does, or for what it finds at its place among those."""
     block = current()
-    block.nodes.append(Node(op, inputs, attrs, None, None, block))
+    node = Node(op, inputs, attrs, shape, dtype, block)
+    block.nodes.append(node)
+    return node
 
 
 def constant(value: Any, dtype: Any = None) -> Node:

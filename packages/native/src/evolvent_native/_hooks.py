@@ -52,6 +52,13 @@ def evolvent_sparsity(function, arguments, backend):
 
 
 @hookimpl
+def evolvent_dependence(function, arguments, backend):
+    from ._derived import dependence_anywhere
+
+    return dependence_anywhere(function, arguments, backend)
+
+
+@hookimpl
 def evolvent_stage(function, examples, backend):
     from ._eager_derivatives import staged
 

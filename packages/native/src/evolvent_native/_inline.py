@@ -96,7 +96,7 @@ def copy_node(node: Node, replaced: dict[Node, Any], offset: int, calls: bool) -
     elif node.op == "buffer":
         raise ValueError("a graph with buffers of its own can't be recorded within another")
     elif node.op in _graph.EFFECTS:
-        _graph.effect(node.op, inputs, attrs)
+        replaced[node] = _graph.effect(node.op, inputs, attrs, node.shape, node.dtype)
     elif node.op == "call" and calls:
         replaced[node] = inline(attrs[0], inputs, attrs[1], calls)
     elif node.shape is None:

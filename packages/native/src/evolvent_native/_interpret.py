@@ -72,6 +72,15 @@ class _Run:
             if when:
                 memory[row] = value
             return None
+        if op == "store":
+            memory, value = inputs
+            memory[...] = value
+            return None
+        if op == "fetch":
+            memory, row = inputs
+            return memory[row]
+        if op == "fetch_all":
+            return inputs[0].copy()
         if op in _SEVERAL:
             return _SEVERAL[op](*inputs)
         if op not in _OPERATIONS:

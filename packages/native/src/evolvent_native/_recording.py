@@ -249,10 +249,37 @@ def put(rows: Any, index: Any, value: Any, when: Any) -> Any:
 
 
 def pick(table: Any, *index: Any) -> Any:
-    """An entry, or a row, of a table."""
+    """An entry, or a row, of a table; of memory as it is now."""
+    if isinstance(table, Buffer):
+        (place,) = index
+        return Array(effect("fetch", (table.node, cast(array(place), INT).node), (), (), table.node.dtype))
     for i in index:
         table = array(table)[i if isinstance(i, Array) else int(i)]
     return table
+
+
+def memory(array_: Any, into: Any = None) -> Any:
+    """Record memory that holds an array, and may be written to in place."""
+    value = array(array_)
+    kept = Buffer(new_rows(value.shape[0], value[0].node)) if into is None else into
+    effect("store", (kept.node, cast(value, kept.node.dtype).node))
+    return kept
+
+
+def whole(kept: Any) -> Any:
+    """Record all that is in memory now; an array as it is."""
+    if not isinstance(kept, Buffer):
+        return kept
+    return Array(effect("fetch_all", (kept.node,), (), kept.node.shape, kept.node.dtype))
+
+
+def replaced(table: Any, index: Any, value: Any) -> Any:
+    """A table with one entry replaced: memory in place."""
+    if isinstance(table, Buffer):
+        return put(table, index, value, True)
+    changed = Array(array(table).node)
+    changed[index if isinstance(index, Array) else int(index)] = value
+    return changed
 
 
 def real(x: Any) -> Any:

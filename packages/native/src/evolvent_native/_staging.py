@@ -32,6 +32,10 @@ class Buffer:
     def __init__(self, node: Node):
         self.node = node
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.node.shape
+
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:
     return optree.tree_flatten(tree, namespace=NAMESPACE)

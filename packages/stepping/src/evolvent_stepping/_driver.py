@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -14,8 +16,8 @@ from evolvent import CannotStage, EnsembleProblem, InputError, SolveError, Solve
 from ._check import check_jacobian
 from ._finish import points, saved_value, solution_of, start_alone
 from ._model import Model, marked
-from ._options import Options
-from ._prepare import other_span, prepare, require_nonnegative
+from ._options import SEED_BITS, Options, require_seed
+from ._prepare import noise_of, other_span, prepare, require_nonnegative
 from ._repeat import Repeat, can_repeat
 from ._settle import advance, start, sweep
 from ._state import RUNNING, Inputs, Plan, State
@@ -27,8 +29,13 @@ def solve(problem: Any, stepper: Any, backend: Any, options: Options) -> Any:
     """Solve a problem with a stepper."""
     if isinstance(problem, EnsembleProblem):
         from ._ensemble import solve_ensemble
+        from ._reduce import solve_reduced
 
+        if options.reduce is not None:
+            return starting_over(lambda b: solve_reduced(problem, stepper, b, options), backend)
         return starting_over(lambda b: solve_ensemble(problem, stepper, b, options), backend)
+    if options.reduce is not None:
+        raise InputError("reduce", "is for ensembles.", "Give an ev.EnsembleProblem.")
     return starting_over(lambda b: Run(problem, stepper, b, options).solve(), backend)
 
 
@@ -48,7 +55,7 @@ def staged_on(problem: Any, stepper: Any, backend: Any, options: Options) -> Any
     if isinstance(problem, EnsembleProblem):
         from ._ensemble import member_problem, own_options
 
-        problem, options = member_problem(problem, 0), own_options(options, 0)
+        problem, options = member_problem(problem, 0), own_options(problem, options, 0)
 
     def stage(backend: Any) -> Any:
         Run(problem, stepper, backend, options).stage()
@@ -70,18 +77,25 @@ class Compiled:
 
     def __init__(self, problem: Any, stepper: Any, backend: Any, options: Options):
         self._made = lambda b: Run(problem, stepper, b, options)
+        self._draws = stepper.random
         self._run = starting_over(lambda b: self._made(b).stage(), backend)
 
-    def __call__(self, y0: Any = None, params: Any = None, t_span: Any = None) -> Any:
+    def __call__(self, y0: Any = None, params: Any = None, t_span: Any = None, seed: int | None = None) -> Any:
         """Solve the same problem with other numbers.
+
+        Methods that draw random numbers draw others in each call, unless `seed` names them.
 
         Numbers of another shape or type than the problem's own are solved anew, as `evolvent.solve` does.
         """
+        if self._draws:
+            seed = secrets.randbits(SEED_BITS) if seed is None else require_seed(seed)
+        elif seed is not None:
+            raise InputError("seed", "this method draws no random numbers.", "Leave seed out.")
         try:
-            return self._run.again(y0, params, t_span)
+            return self._run.again(y0, params, t_span, seed)
         except CannotStage as reason:
             self._run = self._made(reason.instead)
-            return self._run.again(y0, params, t_span)
+            return self._run.again(y0, params, t_span, seed)
 
 
 class Run:
@@ -107,7 +121,7 @@ class Run:
         by_hand: bool = False,
         single: Model | None = None,
     ):
-        self.model = Model(problem, backend, stepper.splits)
+        self.model = stepper.model(problem, backend)
         if self.model.mass is not None and not stepper.takes_mass:
             raise InputError(
                 "algorithm",
@@ -187,9 +201,10 @@ class Run:
         return examples | {name: part.examples for name, part in self.parts.items() if part.examples is not None}
 
     # ------------------------------------------------------------ the host's loop
-    def again(self, y0: Any = None, params: Any = None, t_span: Any = None) -> Any:
+    def again(self, y0: Any = None, params: Any = None, t_span: Any = None, seed: int | None = None) -> Any:
         """Solve the same problem with other numbers."""
-        given = y0 is not None, params is not None, t_span is not None
+        given = y0 is not None, params is not None, t_span is not None, seed is not None
+        noise = None if seed is None else noise_of(self.backend, seed, self.options.trajectory)
         changes: dict[str, Any] = {}
         if y0 is not None:
             changes |= {"q0": y0[0], "v0": y0[1]} if hasattr(self.problem, "q0") else {"y0": y0}
@@ -203,23 +218,24 @@ class Run:
             if repeat is None:
                 repeat = repeats[given] = Repeat(self, *given)
             problem = _variant(self.problem, changes) if changes else self.problem
-            solution = repeat(y0, params, t_span, problem)
+            solution = repeat(y0, params, t_span, noise, problem)
             if solution is not None:
                 return solution
-        if not changes:
+        if not changes and noise is None:
             return self.solve()
-        inputs = self.other_numbers(y0, params, t_span)
+        inputs = self.other_numbers(y0, params, t_span, noise)
         if inputs is not None:
             return self.solve(inputs, _variant(self.problem, changes))
         # Numbers of another kind, or a span that has to be looked at: check all, and start afresh where more differs.
-        run = Run(self.problem.replace(**changes), self.given, self.backend, self.options)
+        options = self.options if seed is None else replace(self.options, seed=seed)
+        run = Run(self.problem.replace(**changes), self.given, self.backend, options)
         passed = self.model.same_kind(run.problem.params)
         y = run.inputs.y0
         same = passed is not None and y.shape == self.inputs.y0.shape and y.dtype == self.inputs.y0.dtype
         if same and run.plan == self.plan and run.model.packing.key == self.model.packing.key:
-            return self.solve(run.inputs._replace(params=passed), run.problem)
+            return self.solve(self.model.seeded(run.inputs._replace(params=passed)), run.problem)
         return starting_over(
-            lambda b: (run if b is run.backend else Run(run.problem, self.given, b, self.options)).solve(),
+            lambda b: (run if b is run.backend else Run(run.problem, self.given, b, options)).solve(),
             self.backend,
         )
 
@@ -228,9 +244,11 @@ class Run:
         """By which arguments a call gives: how to solve with less around the machine code; None where that can't be."""
         return {} if can_repeat(self) else None
 
-    def other_numbers(self, y0: Any = None, params: Any = None, t_span: Any = None) -> Inputs | None:
+    def other_numbers(self, y0: Any = None, params: Any = None, t_span: Any = None, noise: Any = None) -> Inputs | None:
         """The inputs with other numbers of the same kind, checked; None where they are of another."""
         b, inputs = self.backend, self.inputs
+        if noise is not None:
+            inputs = inputs._replace(noise=noise)
         if b.traced or b.lanes:
             return None
         if params is not None:
@@ -248,8 +266,8 @@ class Run:
         if t_span is not None:
             if self.model.doses or np.size(self.problem.discontinuities) or np.size(self.options.t_stops):
                 return None
-            return other_span(b, inputs, self.options, t_span)
-        return inputs
+            inputs = other_span(b, inputs, self.options, t_span)
+        return None if inputs is None else self.model.seeded(inputs)
 
     def solve(
         self,
@@ -266,7 +284,7 @@ class Run:
         began = now if began is None else began
         watch = Watch(self, inputs, now - began)
         try:
-            state = self.advance_to_end(inputs, watch, state)
+            ended = self.model.judged(self.advance_to_end(inputs, watch, state))
         except Exception as error:
             if isinstance(error, InputError | CannotStage) or not (b.unbounded and hasattr(error, "evolvent_function")):
                 raise
@@ -274,8 +292,8 @@ class Run:
             return _checked(start_alone(self, problem, inputs), error, options.throw, b)
         finally:
             watch.close()
-        solution = solution_of(self, problem, inputs, state, watch, time.perf_counter() - began)
-        return _checked(solution, watch.error, options.throw, b, lambda: self._diagnosis(state))
+        solution = solution_of(self, problem, inputs, ended, watch, time.perf_counter() - began)
+        return _checked(solution, watch.error, options.throw, b, lambda: self._diagnosis(ended))
 
     def advance_to_end(self, inputs: Inputs, watch: Watch, state: State | None = None) -> State:
         """Run slice after slice, with a look at the clock, the keyboard and the user's callback in between."""
@@ -294,7 +312,7 @@ class Run:
         """What the method has to say about its failure."""
         if state is None or self.backend.lanes:
             return ""
-        said = self.stepper.diagnosis(self, state)
+        said = self.model.diagnosis(state) or self.stepper.diagnosis(self, state)
         return f" {said}" if said else ""
 
     @property
@@ -315,7 +333,14 @@ class _Entry:
 
     def __call__(self, functions, inputs, *rest):
         system = System(
-            self.backend, functions, inputs.params, inputs.rtol, inputs.atol, inputs.nonnegative, inputs.mass
+            self.backend,
+            functions,
+            inputs.params,
+            inputs.rtol,
+            inputs.atol,
+            inputs.nonnegative,
+            inputs.mass,
+            inputs.noise,
         )
         return self.body(self.plan, system, inputs, saved_value(self.plan, functions), *rest)
 

@@ -13,7 +13,7 @@ from evolvent.lanes import lane_of
 from evolvent.trees import is_array, is_nested, tree_map
 
 from ._driver import Run, Whole
-from ._finish import COUNTED, solution_of
+from ._finish import COUNTED, seed_of, solution_of
 from ._model import Model
 from ._options import Options
 from ._prepare import check_rows, prepare
@@ -22,24 +22,15 @@ from ._threads import at_once, gathered, one_by_one, padded, row_of
 from ._watch import Watch, progress_bar
 
 
-def solve_ensemble(problem: Any, stepper: Any, backend: Any, options: Options) -> EnsembleSolution:
+def solve_ensemble(
+    problem: Any, stepper: Any, backend: Any, options: Options, look: Look | None = None
+) -> EnsembleSolution:
     """Solve all members of an ensemble at once: by the backend's own batching, or in lanes."""
-    if options.on_step is not None:
-        raise InputError(
-            "on_step",
-            "is called after a step of one trajectory, and an ensemble steps many.",
-            "Use progress= or wall_time=.",
-        )
-    if options.dense is None:
-        # Every step's stages, of every trajectory: only where they are asked for.
-        options = replace(options, dense=False)
-    _check_saves(problem, backend, options)
-    if stepper.velocity_free and not backend.traced:
-        Model(member_problem(problem, 0), backend).require_velocity_free(stepper)
+    options = checked_options(problem, stepper, backend, options)
     began = time.perf_counter()
-    batch = by_vmap if hasattr(backend, "vmap") else in_threads if hasattr(backend, "threads") else in_lanes
-    run, state, points, counts = batch(problem, stepper, backend, options)
-    times, values = points
+    done = solved(problem, stepper, backend, options, look)
+    run, state = done.run, done.state
+    times, values = done.points
     m = state.march
     total = (lambda n: n) if backend.traced else (lambda n: int(np.sum(np.asarray(n))))
     stats = Stats(
@@ -53,12 +44,57 @@ def solve_ensemble(problem: Any, stepper: Any, backend: Any, options: Options) -
         algorithm=stepper.name,
         seconds=time.perf_counter() - began,
         note=backend.note,
+        seed=seed_of(backend, run.inputs),
     )
-
     member = Members(problem, stepper, backend, options, state, stats.seconds, bool(run.backend.lanes))
     y = run.model.packing.unpack(backend, values, lead=2) if options.save is None else values
-    solution = EnsembleSolution(times, y, m.status, stats, counts, member, problem, stepper)
+    solution = EnsembleSolution(times, y, m.status, stats, done.counts, member, problem, stepper)
     return solution if backend.traced else _checked(solution, options.throw)
+
+
+def checked_options(problem: Any, stepper: Any, backend: Any, options: Options) -> Options:
+    """The options of an ensemble, if they and the stepper are for one."""
+    if not (problem.differs or stepper.random):
+        raise problem.nothing_differs
+    if options.trajectory:
+        raise InputError("trajectory", "is for one path.", "Give EnsembleProblem(..., trajectories=range(...)).")
+    if options.on_step is not None:
+        raise InputError(
+            "on_step",
+            "is called after a step of one trajectory, and an ensemble steps many.",
+            "Use progress= or wall_time=.",
+        )
+    if options.dense is None:
+        # Every step's stages, of every trajectory: only where they are asked for.
+        options = replace(options, dense=False)
+    _check_saves(problem, backend, options)
+    if stepper.velocity_free and not backend.traced:
+        Model(member_problem(problem, 0), backend).require_velocity_free(stepper)
+    return options
+
+
+class Solved(NamedTuple):
+    """All trajectories: the states at their ends, the saved times and values, and how many each has saved."""
+
+    run: Run
+    state: Any
+    points: Any
+    counts: Any
+
+
+def solved(
+    problem: Any, stepper: Any, backend: Any, options: Options, look: Look | None = None, *, ends: bool = True
+) -> Solved:
+    """Solve all trajectories at once: by the backend's own batching, in threads, or in lanes.
+
+    `look` is asked how to go on, where that is not this ensemble's alone. Without `ends` nobody asks for the states
+    reached by early ends, which it takes time to add to the points.
+    """
+    if hasattr(backend, "vmap"):
+        return by_vmap(problem, stepper, backend, options)
+    if hasattr(backend, "threads"):
+        return in_threads(problem, stepper, backend, options, look, ends)
+    return in_lanes(problem, stepper, backend, options)
 
 
 @dataclass
@@ -75,9 +111,9 @@ class Members:
 
     def __call__(self, i: int) -> Any:
         one = member_problem(self.problem, i)
-        if isinstance(self.state, _Solved):
+        if isinstance(self.state, _Solutions):
             return self.state.solutions[i]
-        run = Run(one, self.stepper, self.backend, own_options(self.options, i))
+        run = Run(one, self.stepper, self.backend, own_options(self.problem, self.options, i))
         return solution_of(run, one, run.inputs, self._own_state(i), Watch(run, run.inputs), self.seconds)
 
     def _own_state(self, i: int) -> Any:
@@ -94,17 +130,18 @@ class Members:
         self.__dict__ |= kept | {"backend": choose_backend(kept["backend"], one.state0, one.params)}
 
 
-def in_lanes(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple[Any, ...]:
+def in_lanes(problem: Any, stepper: Any, backend: Any, options: Options) -> Solved:
     """All trajectories by broadcasting, as lanes."""
     lanes = backend.in_lanes(len(problem))
-    run = Run(many(problem, lanes), stepper, lanes, options, single=Model(problem.problem, backend, stepper.splits))
+    options = numbered(problem, stepper, options)
+    run = Run(many(problem, lanes), stepper, lanes, options, single=stepper.model(problem.problem, backend))
     watch = Watch(run, run.inputs)
     with np.errstate(all="ignore"):
         try:
             state = run.advance_to_end(run.inputs, watch)
         finally:
             watch.close()
-        if watch.error is not None:
+        if watch.error is not None and not isinstance(watch.error, KeyboardInterrupt):
             raise watch.error
         record = run.record(state)
         if run.plan.save == "times":
@@ -112,62 +149,86 @@ def in_lanes(problem: Any, stepper: Any, backend: Any, options: Options) -> tupl
             m = state.march
             value = run.saved_value(m.t, m.y, state.params)
             record.add(state.saves, (m.t, value), m.status != Status.SUCCESS)
-        good = np.isin(state.march.status, [Status.SUCCESS, Status.TERMINATED])
-        points, counts = record.together(lanes, good)
+        points, counts = record.together(lanes, keeps_last(run, state.march.status))
     times, values = points
-    return run, state, (lanes.data_times(times, values), values), counts
+    return Solved(run, state, (lanes.data_times(times, values), values), counts)
 
 
-def in_threads(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple[Any, ...]:
+def keeps_last(run: Any, status: Any) -> Any:
+    """Whether each trajectory's last row stands for those that it lacks, and not NaN."""
+    return np.isin(status, [Status.SUCCESS, Status.TERMINATED]) | run.plan.counts
+
+
+def in_threads(
+    problem: Any, stepper: Any, backend: Any, options: Options, look: Look | None = None, ends: bool = True
+) -> Solved:
     """All trajectories as compiled solves of their own, on all cores."""
     count = len(problem)
-    run = Run(member_problem(problem, 0), stepper, backend, own_options(options, 0))
-    together = Run(many(problem, backend.in_lanes(count)), stepper, backend.in_lanes(count), options)
+    run = Run(member_problem(problem, 0), stepper, backend, own_options(problem, options, 0))
+    lanes = backend.in_lanes(count)
+    together = Run(many(problem, lanes), stepper, lanes, numbered(problem, stepper, options))
     found = gathered(run, together.inputs, together.plan.n_stops, count)
     if found is None:
         return in_lanes(problem, stepper, backend, options)
-    look = _Look(options, count)
+    own = Look(options, count) if look is None else look
     try:
         if run.plan.logs:
-            return _by_steps(problem, found, look)
-        state = at_once(found, look)
+            return _by_steps(problem, found, own)
+        state = at_once(found, own)
     finally:
-        look.close()
-    m, counts, plan = state.march, state.saves, run.plan
-    good = np.isin(m.status, [Status.SUCCESS, Status.TERMINATED])
-    if np.all(m.status == Status.SUCCESS) and np.all(counts == plan.n_saves):
-        times, values = state.saved
+        if look is None:
+            own.close()
+    (times, values), counts = _rows(run, state, ends)
+    return Solved(run, state, (backend.data_times(times, run.inputs.y0), values), counts)
+
+
+def _rows(run: Any, state: Any, ends: bool) -> tuple[Any, np.ndarray]:
+    """The points of all trajectories, and their numbers; after an early end the state that was reached is the last."""
+    m, counts = state.march, state.saves
+    ended = (m.status != Status.SUCCESS) & ends
+    if not ended.any() and np.all(counts == run.plan.n_saves):
+        return state.saved, counts
+    early = np.flatnonzero(ended)
+    if run.plan.save_function:
+        reached = [
+            run.saved_value(float(m.t[i]), m.y[i], tree_map(lambda x, i=i: row_of(x, i), state.params))
+            for i in early.tolist()
+        ]
+        values = tree_map(lambda *rows: np.stack([np.asarray(x) for x in rows]), *reached) if reached else ()
     else:
-        rows = [_rows(run, state, i) for i in range(count)]
-        counts = np.asarray([len(row[0]) for row in rows])
-        times, values = padded(rows, counts, good)
-    return run, state, (backend.data_times(times, run.inputs.y0), values), counts
+        values = m.y[early]
+    full = counts + ended
+    place = np.arange(max(1, full.max()))
+    lacking = (place >= full[:, None]) & ~keeps_last(run, m.status)[:, None]
+
+    def column(rows: Any, last: Any) -> Any:
+        held = np.minimum(place, np.maximum(full - 1, 0)[:, None])
+        room = np.zeros((len(full), len(place), *rows.shape[2:]), rows.dtype)
+        room[:, : rows.shape[1]] = rows[:, : len(place)]
+        if early.size:
+            room[early, counts[early]] = last
+        room = np.take_along_axis(room, held.reshape(*held.shape, *(1,) * (rows.ndim - 2)), axis=1)
+        if rows.dtype.kind in "fc":
+            room[lacking] = np.nan
+        return room
+
+    times, saved = state.saved
+    if not early.size:
+        values = tree_map(lambda x: None, saved)
+        return (column(times, None), tree_map(lambda x: column(x, None), saved)), full
+    return (column(times, m.t[early]), tree_map(column, saved, values)), full
 
 
-def _rows(run: Any, state: Any, i: int) -> Any:
-    """The points of one trajectory; after an early end the state that was reached is the last."""
-    m = state.march
-    saved: Any = tree_map(lambda x: x[i][: state.saves[i]], state.saved)
-    times, values = saved
-    if m.status[i] == Status.SUCCESS:
-        return times, values
-    params = tree_map(lambda x: row_of(x, i), state.params)
-    reached = run.saved_value(float(m.t[i]), m.y[i], params)
-    return np.append(times, m.t[i]), tree_map(
-        lambda rows, x: np.concatenate([rows, np.asarray(x, rows.dtype)[None]]), values, reached
-    )
-
-
-def _by_steps(problem: Any, found: Any, look: Any) -> tuple[Any, ...]:
+def _by_steps(problem: Any, found: Any, look: Any) -> Solved:
     """Trajectories with every step of theirs, put together."""
-    solved = one_by_one(found, lambda i: member_problem(problem, i), look)
-    states, rows, solutions = zip(*solved, strict=True)
+    alone = one_by_one(found, lambda i: member_problem(problem, i), look)
+    states, rows, solutions = zip(*alone, strict=True)
     columns = {name: np.asarray([getattr(s.march, name) for s in states]) for name in _Counts._fields[:-1]}
     work = tuple(np.asarray(column) for column in zip(*(s.march.work for s in states), strict=True))
     march = _Counts(**columns, work=work)
     counts = np.asarray([len(times) for times, _ in rows])
-    good = np.isin(march.status, [Status.SUCCESS, Status.TERMINATED])
-    return found.run, _Solved(march, list(solutions)), padded(list(rows), counts, good), counts
+    points = padded(list(rows), counts, keeps_last(found.run, march.status))
+    return Solved(found.run, _Solutions(march, list(solutions)), points, counts)
 
 
 class _Counts(NamedTuple):
@@ -180,14 +241,14 @@ class _Counts(NamedTuple):
     work: Any
 
 
-class _Solved(NamedTuple):
+class _Solutions(NamedTuple):
     """Trajectories that are solutions already."""
 
     march: _Counts
     solutions: list[Any]
 
 
-class _Look:
+class Look:
     """What the host does while threads solve: progress, and the time that may pass.
 
     Called with the number of trajectories that are done; returns the status to end with, or None.
@@ -203,12 +264,16 @@ class _Look:
         late = self.wall_time is not None and time.monotonic() - self.began > self.wall_time
         return Status.WALL_TIME if late and done < self.count else None
 
+    def behind(self, before: int) -> Any:
+        """The same for a part of the trajectories, with so many before it."""
+        return lambda done: self(before + done)
+
     def close(self) -> None:
         if self.bar is not None:
             self.bar.close()
 
 
-def by_vmap(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple[Any, ...]:
+def by_vmap(problem: Any, stepper: Any, backend: Any, options: Options) -> Solved:
     """All trajectories by the backend's own vmap of the whole solve."""
     fixed = backend.fixed_size()
     first = member_problem(problem, 0)
@@ -216,15 +281,16 @@ def by_vmap(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple
         starts, ends = (np.asarray(t) for t in problem.t_span)
         outer = (starts.min(), ends.max()) if np.all(ends > starts) else (starts.max(), ends.min())
         first = first.replace(t_span=tuple(map(float, outer)))
-    run = Run(first, stepper, fixed, own_options(options, 0))
+    run = Run(first, stepper, fixed, own_options(problem, options, 0))
     plans = []
 
-    def numbers(y0, params, t_span, saveat):
+    def numbers(y0, params, t_span, saveat, trajectory):
         changes = {name: value for name, value in (("params", params), ("t_span", t_span)) if value is not None}
         if y0 is not None:
             changes |= {"q0": y0[0], "v0": y0[1]} if hasattr(first, "q0") else {"y0": y0}
         own = options if saveat is None else replace(options, saveat=saveat)
-        plan, inputs = prepare(Model(first.replace(**changes), fixed, stepper.splits), stepper, own)
+        own = own if trajectory is None else replace(own, trajectory=trajectory)
+        plan, inputs = prepare(stepper.model(first.replace(**changes), fixed), run.stepper, own)
         plans.append(plan)
         return inputs
 
@@ -235,10 +301,13 @@ def by_vmap(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple
         along = along._replace(t0=0, direction=0, span=0, saves=0, stops=0, doses=0, fresh=0)
     if has_rows(options):
         along = along._replace(saves=0)
+    if stepper.random:
+        along = along._replace(noise=(None, None, 0))
     given = tuple(
         tree_map(lambda leaf: np.asarray(leaf) if isinstance(leaf, list) else leaf, x, lists=False)
         for x in (problem.y0, problem.params, problem.t_span, options.saveat if has_rows(options) else None)
     )
+    given += (np.asarray(problem.numbers, np.int32) if stepper.random else None,)
     inputs = backend.vmap(numbers, tuple(None if x is None else 0 for x in given), along)(
         *(backend.arrays(x, len(problem)) for x in given)
     )
@@ -248,7 +317,7 @@ def by_vmap(problem: Any, stepper: Any, backend: Any, options: Options) -> tuple
         # Outside a transformation arrays need not be longer than the longest trajectory.
         longest = backend.most(counts)
         points = tree_map(lambda x: x[:, :longest, ...], points)
-    return run, state, points, counts
+    return Solved(run, state, points, counts)
 
 
 class _Together(Whole):
@@ -290,9 +359,15 @@ def has_rows(options: Options) -> bool:
     return len(np.shape(options.saveat)) == 2
 
 
-def own_options(options: Options, i: int) -> Options:
+def own_options(problem: Any, options: Options, i: int) -> Options:
     """The options of one trajectory."""
+    options = replace(options, trajectory=problem.numbers[i])
     return replace(options, saveat=options.saveat[i]) if has_rows(options) else options
+
+
+def numbered(problem: Any, stepper: Any, options: Options) -> Options:
+    """The options with the numbers of all trajectories, for a stepper that asks for them."""
+    return replace(options, trajectory=np.asarray(problem.numbers)) if stepper.random else options
 
 
 def member_problem(problem: Any, i: int) -> Any:
@@ -305,7 +380,7 @@ def member_problem(problem: Any, i: int) -> Any:
         changes["params"] = _member(problem.params, i)
     if problem.t_span is not None:
         changes["t_span"] = tuple(t[i] if np.shape(t) else t for t in problem.t_span)
-    return problem.problem.replace(**changes)
+    return problem.problem.replace(**changes) if changes else problem.problem
 
 
 def _member(tree: Any, i: int) -> Any:

@@ -9,7 +9,8 @@ import numpy as np
 from evolvent import EventLog, Occurrences, Solution, Stats, Status
 from evolvent.trees import tree_map
 
-from ._interpolation import Interpolation
+from ._interpolation import between
+from ._state import Plan
 
 COUNTED = ("jacobians", "factorisations", "solves", "newton_failures")
 
@@ -34,9 +35,10 @@ def solution_of(run: Any, problem: Any, inputs: Any, state: Any, watch: Any, sec
         **{f"n_{name}": count(n) for name, n in zip(COUNTED, m.work, strict=False)},
         backend=b.label,
         device=b.device_label,
-        algorithm=run.stepper.name,
+        algorithm=run.given.name,
         seconds=seconds,
         note=b.note,
+        seed=seed_of(b, inputs),
     )
     steps = None
     if run.plan.dense:
@@ -47,10 +49,18 @@ def solution_of(run: Any, problem: Any, inputs: Any, state: Any, watch: Any, sec
         status=m.status if b.traced else Status(int(m.status)),
         stats=stats,
         events=events(run, problem, state, [happened for _, happened in watch.chunks if happened is not None]),
-        interpolation=Interpolation(run, inputs, (m.t, m.y, state.params), steps, times, y),
+        interpolation=between(run, inputs, (m.t, m.y, state.params), steps, times, y),
         problem=problem,
         algorithm=run.given,
     )
+
+
+def seed_of(b: Any, inputs: Any) -> int | None:
+    """The seed of a solve's random numbers; None where there are none, or it is traced."""
+    if not inputs.noise or b.traced:
+        return None
+    low, high = (int(np.ravel(b.host(word))[0]) for word in inputs.noise[:2])
+    return low | high << 31
 
 
 def start_alone(run: Any, problem: Any, inputs: Any) -> Solution:
@@ -83,7 +93,7 @@ def points(plan: Any, b: Any, state: Any, value: Any, earlier: Any = ()) -> tupl
     if b.traced:
         # Arrays inside a transformation can't be shorter: what is left repeats the end, or is NaN after a failure.
         good = b.control.logical_or(m.status == Status.SUCCESS, m.status == Status.TERMINATED)
-        rest = tree_map(lambda x: b.xp.where(good, x, b.xp.nan), (m.t, value()))
+        rest = tree_map(lambda x: missing(plan, b, good, x), (m.t, value()))
         times, values = b.filled(record, count, rest)
         return b.data_times(times, m.y), values
     rows = b.joined([*earlier, b.trimmed(record, count)])
@@ -99,6 +109,13 @@ def points(plan: Any, b: Any, state: Any, value: Any, earlier: Any = ()) -> tupl
     return b.data_times(times, m.y), values
 
 
+def missing(plan: Plan, b: Any, good: Any, last: Any) -> Any:
+    """What stands where a row is missing: the last one, or after a failure NaN, which integers don't have."""
+    if plan.counts or not b.xp.isdtype(b.xp.asarray(last).dtype, ("real floating", "complex floating")):
+        return last
+    return b.xp.where(good, last, b.xp.nan)
+
+
 def _row(b: Any, value: Any) -> Any:
     """A record of one row."""
     return b.put(b.buffer(1, value), b.integer(0), value, b.boolean(True))
@@ -112,18 +129,20 @@ def _ends_at(b: Any, rows: Any, t: Any) -> bool:
 def events(run: Any, problem: Any, state: Any, earlier: list[Any]) -> EventLog:
     """What happened, event by event, in the problem's order."""
     b, y = run.backend, state.march.y
-    listed = problem.events
+    listed, hidden = run.model.problem.events, run.plan.hidden
     names = [event.name for event in listed]
     if not run.plan.happens:
         return EventLog([], names)
-    example = (state.march.t, y, tuple(b.boolean(False) for _ in listed))
+    example = (state.march.t, y, tuple(b.boolean(False) for _ in range(len(listed) + hidden)))
     if b.traced:
-        rest = (b.xp.nan, b.xp.nan * y, example[2])
+        rest = (b.xp.nan, y if run.plan.counts else b.xp.nan * y, example[2])
         times, states, marks = b.filled(state.happened, state.happenings, rest)
     else:
         times, states, marks = b.stacked(b.joined([*earlier, b.trimmed(state.happened, state.happenings)]), example)
     order = sorted(range(len(listed)), key=lambda i: type(listed[i]).__name__ != "Event")
     found: list[Any] = [None] * len(listed)
+    shown = len(run.model.events) - hidden
+    marks = (*marks[:shown], *marks[shown + hidden :])
     for place, mark in zip(order, marks, strict=True):
         t, kept = b.filtered((b.data_times(times, y), states), mark)
         found[place] = Occurrences(t, run.model.packing.unpack(b, kept, lead=1))

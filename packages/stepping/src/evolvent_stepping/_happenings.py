@@ -77,12 +77,13 @@ def pass_event(plan: Plan, system: Any, inputs: Inputs, s: State, value: Any) ->
         if number:
             ends = c.logical_or(ends, c.logical_and(now, n >= number))
     marks = happened + tuple(b.boolean(False) for _ in range(plan.n_doses))
+    told = b.boolean(not plan.hidden)
+    for now in happened[: len(happened) - plan.hidden] if plan.hidden else ():
+        told = c.logical_or(told, now)
     s = s._replace(
         counts=counts,
-        happened=b.put(
-            s.happened, s.happenings, (t if late is None else b.shifted(t, late), y, marks), b.boolean(True)
-        ),
-        happenings=s.happenings + b.integer(1),
+        happened=b.put(s.happened, s.happenings, (t if late is None else b.shifted(t, late), y, marks), told),
+        happenings=s.happenings + c.where(told, b.integer(1), b.integer(0)),
     )
     # What is exactly zero here has happened, and has no sign until it shows one: it must not happen again.
     crossed = tuple(

@@ -110,6 +110,44 @@ class Interpolation:
         return tree_map(lambda leaf: b.xp.stack([leaf[i, ...] for i in index]), self.y)
 
 
+def between(run: Any, inputs: Any, reached: Any, steps: Any, times: Any, y: Any) -> Any:
+    """What gives a solution's values between its saved times."""
+    if run.stepper.marches and run.plan.save == "steps" and not run.backend.traced:
+        return PiecewiseConstant(run.backend.name, float(inputs.t0), float(reached[0]), times, y)
+    return Interpolation(run, inputs, reached, steps, times, y)
+
+
+class PiecewiseConstant:
+    """Evaluates a solution that stays as it is between its saved times, from the right where it jumps.
+
+    Parameters
+    ----------
+    backend : str
+        The name of the backend that solved.
+    start, end : float
+        What was solved.
+    """
+
+    continuous = False
+    constant = True
+
+    def __init__(self, backend: str, start: float, end: float, times: Any, y: Any):
+        self.backend, self.start, self.end, self.times, self.y = backend, start, end, times, y
+
+    def __call__(self, t: Any) -> Any:
+        b = choose_backend(self.backend, self.times, self.y)
+        wanted = np.asarray(b.host(t), dtype=float)
+        slack = 1e-12 * max(abs(self.start), abs(self.end))
+        if not (np.all(wanted >= self.start - slack) and np.all(wanted <= self.end + slack)):
+            raise InputError("t", f"{t!r} lies outside what was solved, [{self.start}, {self.end}].")
+        places = np.searchsorted(np.asarray(b.host(self.times), dtype=float), wanted, side="right") - 1
+        places = np.maximum(places, 0)
+        if not places.shape:
+            return tree_map(lambda leaf: leaf[int(places), ...], self.y)
+        index = b.xp.asarray(places.tolist(), dtype=b.xp.int64, device=b.device)
+        return tree_map(lambda leaf: b.xp.take(leaf, index, axis=0), self.y)
+
+
 def _is_tracer(t: Any) -> bool:
     """Whether a time is known to a transformation of JAX alone; asked without importing JAX."""
     return any(kind.__name__ == "Tracer" for kind in type(t).__mro__)

@@ -62,6 +62,8 @@ def _record(plan: Plan, system: Any, m: March, step: Any) -> Any:
 
 def march(plan: Plan, system: Any, inputs: Inputs, m: March, target: Any, save: Any, limit: Any, value: Any) -> March:
     """Step until `target` is hit, the time `save` is passed, an event is seen, or `limit` steps were tried."""
+    if plan.stepper.marches:
+        return plan.stepper.march(plan, system, inputs, m, target, save, limit, value)
     b = system.backend
     c = b.control
     direction = inputs.direction

@@ -8,7 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from evolvent import DAEProblem, Dose, Event, InputError, NonNegative, SecondOrderODEProblem, SplitODEProblem
+from evolvent import (
+    DAEProblem,
+    Dose,
+    Event,
+    InputError,
+    JumpProblem,
+    NonNegative,
+    SecondOrderODEProblem,
+    SplitODEProblem,
+)
 from evolvent.compiled import adapted
 from evolvent.trees import Packing, Pair, flatten, is_array, is_nested, unflatten
 
@@ -25,7 +34,17 @@ class Model:
     ----------
     splits : bool
         Whether of a split problem the implicit part alone is linearised.
+
+    Attributes
+    ----------
+    hidden : int
+        How many of the last events are a method's own, and not the problem's.
+    random : bool
+        Whether the functions draw random numbers: `seeded` then tells them the key.
     """
+
+    hidden: int = 0
+    random: bool = False
 
     def __init__(self, problem: Any, backend: Any, splits: bool = False):
         self.problem = problem
@@ -57,12 +76,41 @@ class Model:
             dtype = b.xp.result_type(q.dtype, v.dtype)
             return b.xp.stack([b.xp.astype(q, dtype), b.xp.astype(v, dtype)]), Pair()
         if not is_nested(state):
-            return b.initial(state, "y0"), Packing()
+            (dtype,) = self._kinds([state])
+            if getattr(self.problem, "hopping", None) is not None:
+                return self._flat(self._initial(state, dtype), dtype)
+            return self._initial(state, dtype), Packing(dtype=dtype)
         leaves, structure = flatten(state, lists=False)
-        arrays = [b.initial(leaf, "y0") for leaf in leaves]
+        dtypes = self._kinds(leaves)
+        arrays = [self._initial(leaf, dtype) for leaf, dtype in zip(leaves, dtypes, strict=True)]
         dtype = b.xp.result_type(*(array.dtype for array in arrays))
         flat = [b.xp.reshape(b.xp.astype(array, dtype), (-1, *b.lanes)) for array in arrays]
-        return b.xp.concat(flat, axis=0), Packing(arrays, structure, len(b.lanes))
+        return b.xp.concat(flat, axis=0), Packing(arrays, structure, len(b.lanes), dtypes=dtypes)
+
+    def _flat(self, array: Any, dtype: Any) -> tuple[Any, Packing]:
+        """Counts at sites as a vector; the user has them as they were given."""
+        b = self.backend
+        packing = Packing([array], flatten(array)[1], len(b.lanes), dtypes=[dtype])
+        return b.xp.reshape(array, (-1, *b.lanes)), packing
+
+    def _initial(self, leaf: Any, counted: Any) -> Any:
+        """A leaf of the state as a floating array: counts in the precision of times, which holds more of them."""
+        b = self.backend
+        if counted is not None:
+            array = leaf if is_array(leaf) else b.xp.asarray(leaf, device=b.device)
+            leaf = b.xp.astype(array, getattr(b, "real_type", b.xp.float64))
+        return b.initial(leaf, "y0")
+
+    def _kinds(self, leaves: list[Any]) -> list[Any]:
+        """Of each leaf of the state the integer dtype of its counts; None where it is a quantity."""
+        counts = isinstance(self.problem, JumpProblem)
+        return [self._counted(leaf) if counts else None for leaf in leaves]
+
+    def _counted(self, leaf: Any) -> Any:
+        """The integer dtype of counts, which are computed with as reals and given back as what they were."""
+        b = self.backend
+        dtype = (leaf if is_array(leaf) else b.xp.asarray(leaf, device=b.device)).dtype
+        return dtype if b.xp.isdtype(dtype, "integral") else None
 
     def params(self, leaves: tuple[Any, ...]) -> Any:
         """Rebuild the user's parameters of their passed leaves."""
@@ -252,6 +300,22 @@ class Model:
             return isinstance(first, list | tuple) or (is_array(first) and first.shape != ()) or self.y0.shape == ()
         return flatten(value)[1] != self.packing.structure
 
+    def seeded(self, inputs: Any) -> Any:
+        """The inputs of a solve with what depends on the key of its random numbers."""
+        return inputs
+
+    def tolerances(self, rtol: Any, atol: Any) -> tuple[Any, Any]:
+        """The tolerances of the state, from those of the user's part of it."""
+        return rtol, atol
+
+    def judged(self, state: Any) -> Any:
+        """The last state of a solve, with its status as the functions explain it."""
+        return state
+
+    def diagnosis(self, state: Any) -> str:
+        """Say of a failed solve which function is to blame, if that is known."""
+        return ""
+
     @property
     def nonnegative(self) -> NonNegative | None:
         domain = self.problem.domain
@@ -263,6 +327,8 @@ def _right_sides(problem: Any) -> tuple[str, ...]:
         return ("a",)
     if isinstance(problem, DAEProblem):
         return ("residual",)
+    if isinstance(problem, JumpProblem):
+        return ()
     return ("f_implicit", "f_explicit") if isinstance(problem, SplitODEProblem) else ("f",)
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
 from evolvent import InputError
+
+SEED_BITS = 62  # of a seed: two words that fit into signed integers of 32 bits
+SEED_WORD = 0x7FFFFFFF
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +54,16 @@ class Options:
         Raise `evolvent.SolveError` when the solve fails; otherwise the solution's status says it.
     max_events : int
         Length of the event log where it can't grow, inside a compiled solve.
+    seed : int, optional
+        Names the random numbers of methods that draw some, 0 <= seed < 2**62: equal seeds give equal paths, on every
+        backend. Drawn from the system's own entropy when None; ``solution.stats.seed`` tells.
+    trajectory : int
+        Which path of the seed's to draw: that of this number in an ensemble with this seed.
+    reduce : reduction or sequence of these, optional
+        For an ensemble: what to gather of the paths instead of keeping them, `Moments`, `Quantiles`, `Histogram`,
+        `FirstPassage` or another `Reduction`; the solution is a `ReducedSolution`.
+    chunk : int, optional
+        How many paths to hold at a time with ``reduce=``; what fits into some 64 MB when None.
     check_jacobian : bool
         Compare the problem's jacobian and sparsity with derivatives of f, before the solve.
     """
@@ -70,6 +84,10 @@ class Options:
     progress: bool = False
     throw: bool = True
     max_events: int = 256
+    seed: Any = None
+    trajectory: Any = 0
+    reduce: Any = None
+    chunk: int | None = None
     check_jacobian: bool = False
 
     @classmethod
@@ -105,7 +123,19 @@ class Options:
                 raise InputError(name, f"{stepper.name} has no such option.", elsewhere.get(name, hint))
         options = cls(**given)
         options._check(stepper)
-        return options
+        return options._seeded(stepper)
+
+    def _seeded(self, stepper: Any) -> Options:
+        """The options with a seed, for a method that draws random numbers."""
+        if not stepper.random:
+            for name, usual in (("seed", None), ("trajectory", 0)):
+                if getattr(self, name) != usual:
+                    raise InputError(name, f"{stepper.name} draws no random numbers.", f"Leave {name} out.")
+            return self
+        number = self.trajectory
+        if isinstance(number, bool) or not isinstance(number, int | np.integer) or not 0 <= number <= SEED_WORD:
+            raise InputError("trajectory", f"must be an integer from 0 to 2**31 - 1, got {number!r}.")
+        return replace(self, seed=secrets.randbits(SEED_BITS) if self.seed is None else require_seed(self.seed))
 
     def _check(self, stepper: Any) -> None:
         for name in ("rtol", "dt", "min_step", "max_step", "wall_time"):
@@ -127,6 +157,8 @@ class Options:
             raise InputError("dt", f"{stepper.name} takes fixed steps and needs their size.", "Give dt=.")
         if self.max_steps is not None and (not isinstance(self.max_steps, int | np.integer) or self.max_steps < 1):
             raise InputError("max_steps", f"must be a positive integer, got {self.max_steps!r}.")
+        if self.chunk is not None and (not isinstance(self.chunk, int | np.integer) or self.chunk < 1):
+            raise InputError("chunk", f"must be a positive integer, got {self.chunk!r}.")
         for name in ("save", "on_step"):
             if getattr(self, name) is not None and not callable(getattr(self, name)):
                 raise InputError(name, f"must be a function, got {getattr(self, name)!r}.")
@@ -135,6 +167,17 @@ class Options:
 
     def is_adaptive(self, stepper: Any) -> bool:
         return stepper.adaptive if self.adaptive is None else self.adaptive
+
+
+def require_seed(seed: Any) -> Any:
+    """The seed as an integer, if it is one; what is traced is not looked at."""
+    if getattr(getattr(seed, "aval", None), "shape", None) == () and seed.dtype.kind in "iu":
+        if any(kind.__name__ == "Tracer" for kind in type(seed).__mro__):
+            return seed
+        seed = int(seed)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**SEED_BITS:
+        raise InputError("seed", f"must be an integer from 0 to 2**{SEED_BITS} - 1, got {seed!r}.")
+    return int(seed)
 
 
 def _known(value: Any) -> float | None:

@@ -11,7 +11,7 @@ from evolvent import InputError
 
 from ._control import StepControl
 from ._model import Model
-from ._options import Options
+from ._options import SEED_WORD, Options
 from ._state import Inputs, Plan
 
 
@@ -24,8 +24,10 @@ def prepare(model: Model, stepper: Any, options: Options, *, by_hand: bool = Fal
     adaptive = options.is_adaptive(stepper)
     save = "none" if by_hand else ("steps" if saves is None else "times")
     dense = save == "steps" and options.save is None if options.dense is None else options.dense
+    # Between its steps there is nothing to be interpolated.
+    dense = dense and not stepper.marches
     recorded = b.traced and (save == "steps" or dense)
-    max_steps = options.max_steps or (4_096 if recorded else 100_000)
+    max_steps = options.max_steps or (4_096 if recorded else stepper.most_steps)
     guarded = "" if problem.domain is None else ("nonnegative" if model.nonnegative is not None else "inside")
     plan = Plan(
         stepper=stepper,
@@ -47,10 +49,12 @@ def prepare(model: Model, stepper: Any, options: Options, *, by_hand: bool = Fal
         max_steps=max_steps,
         capacity=max_steps + 2 if b.traced else min(max_steps + 2, b.rows_kept(model.y0)),
         max_events=options.max_events,
+        counts=model.packing.counts and options.save is None,
         by_saves=b.sweeps,
         batched=b.traced,
+        hidden=model.hidden,
     )
-    rtol, atol = tolerances(b, model, options)
+    rtol, atol = model.tolerances(*tolerances(b, model, options))
     span = b.control.abs(t1 - t0)
     inputs = Inputs(
         y0=model.y0,
@@ -69,8 +73,14 @@ def prepare(model: Model, stepper: Any, options: Options, *, by_hand: bool = Fal
         fresh=b.table(fresh),
         nonnegative=guarded_components(b, model),
         mass=model.mass,
+        noise=noise_of(b, options.seed, options.trajectory) if stepper.random or model.random else (),
     )
-    return plan, inputs
+    return plan, model.seeded(inputs)
+
+
+def noise_of(b: Any, seed: Any, trajectory: Any) -> tuple[Any, Any, Any]:
+    """The words of the key of the random numbers, and the trajectory, in control integers."""
+    return b.integer(seed & SEED_WORD), b.integer(seed >> 31), b.integer(trajectory)
 
 
 def span_of(b: Any, t_span: Any) -> tuple[Any, Any]:

@@ -17,7 +17,8 @@ import numpy as np
 from evolvent import EventLog, Solution, Stats, Status
 from evolvent.trees import Pair, flatten
 
-from ._interpolation import Interpolation
+from ._finish import seed_of
+from ._interpolation import between
 from ._state import Inputs
 
 SUCCESS = int(Status.SUCCESS)
@@ -43,18 +44,19 @@ class Repeat:
     ----------
     run : Run
         What is repeated; `can_repeat` says whether it can be.
-    y0, params, t_span : bool
+    y0, params, t_span, noise : bool
         Which arguments the calls give.
     """
 
-    def __init__(self, run: Any, y0: bool, params: bool, t_span: bool):
+    def __init__(self, run: Any, y0: bool, params: bool, t_span: bool, noise: bool):
         self.run, self.model = run, run.model
         b, inputs = run.backend, run.inputs
 
         def changing(operands: tuple[Inputs, Any, Any]) -> Any:
             inputs, _, horizon = operands
             over = (*(getattr(inputs, name) for name in SPAN), horizon) if t_span else ()
-            return (inputs.y0 if y0 else (), inputs.params if params else (), over)
+            drawn = inputs.noise[:2] if noise else ()
+            return (inputs.y0 if y0 else (), inputs.params if params else (), over, drawn)
 
         limit = b.integer(min(run.plan.max_steps, b.slice or run.plan.max_steps))
         operands = (inputs, limit, b.pick(inputs.stops, run.plan.n_stops - 1))
@@ -67,7 +69,7 @@ class Repeat:
         self.nested = run.options.save is None and _is_packed(run)
         self.state_of, self.params_of = _states_like(run), _params_like(run.problem.params)
 
-    def __call__(self, y0: Any, params: Any, t_span: Any, problem: Any) -> Any:
+    def __call__(self, y0: Any, params: Any, t_span: Any, noise: Any, problem: Any) -> Any:
         """Solve; None where the numbers are not of the kind that the program was made for."""
         began = time.perf_counter()
         run, inputs = self.run, self.run.inputs
@@ -93,19 +95,22 @@ class Repeat:
                 return None
             values += [getattr(inputs, name) for name in SPAN]
             values.append(run.backend.pick(inputs.stops, run.plan.n_stops - 1))
+        if noise is not None:
+            values += noise[:2]
+            inputs = inputs._replace(noise=noise)
         program = self.program
         (t, accepted, rejected, calls, status, logged, *work, saves), memory = program(values)
         if status != SUCCESS:
             # It takes longer, or has failed: there is time to look closely.
             state = program.whole(memory)
-            return run.solve(run.other_numbers(y0, params, t_span), problem, state, began)
+            return run.solve(run.other_numbers(y0, params, t_span, noise), problem, state, began)
         (times, y), steps = program.rows(memory, logged if self.by_steps else saves)
         program.release(memory)
         # Without steps the state at the end is not asked for.
         reached = (t, y[-1].copy() if self.dense else None, ())
         if self.rounded:
             times = run.backend.data_times(times, self.model.y0)
-        if self.nested:
+        if self.nested or self.model.packing.dtype is not None:
             y = self.model.packing.unpack(run.backend, y, lead=1)
         # Frozen dataclasses of all of their fields, without a call for each and without dictionaries in between.
         stats, solution = _new(Stats), _new(Solution)
@@ -116,11 +121,12 @@ class Repeat:
         fields["n_jacobians"], fields["n_factorisations"], fields["n_solves"], fields["n_newton_failures"] = (
             work or _NO_WORK
         )
+        fields["seed"] = seed_of(run.backend, inputs)
         fields["seconds"] = time.perf_counter() - began
         fields = solution.__dict__
         fields["t"], fields["y"], fields["status"], fields["stats"] = times, y, _SUCCESS, stats
         # Of the inputs it asks for the span, the tolerances and the kinds: not for the numbers of this call.
-        fields["interpolation"] = Interpolation(run, inputs, reached, steps if self.dense else None, times, y)
+        fields["interpolation"] = between(run, inputs, reached, steps if self.dense else None, times, y)
         fields["events"], fields["problem"], fields["algorithm"] = self.events, problem, run.given
         return solution
 

@@ -22,6 +22,10 @@ class Plan:
         Whether times to save may lie inside of a step.
     capacity : int
         Length of the records of steps, where records can't grow.
+    hidden : int
+        How many of the last events are the method's own, of which no log is kept.
+    counts : bool
+        Whether the state has integers, which have no NaN to say that a value is missing.
     by_saves : bool
         Whether the backend wants a loop over the saves around the loop over the steps, wherever that can be.
     """
@@ -45,8 +49,10 @@ class Plan:
     max_steps: int
     capacity: int
     max_events: int
+    counts: bool
     by_saves: bool
     batched: bool
+    hidden: int = 0
 
     @property
     def sweeps(self) -> bool:
@@ -87,7 +93,7 @@ class Inputs(NamedTuple):
     """The numbers of a solve.
 
     `stops` ends with the end of the span; `doses` has, for each stop, the number of its dose and -1 elsewhere;
-    `fresh` says where f jumps.
+    `fresh` says where f jumps. `noise` names the random numbers: the two words of a key, and the trajectory.
     """
 
     y0: Any
@@ -106,6 +112,7 @@ class Inputs(NamedTuple):
     fresh: Any
     nonnegative: Any
     mass: Any = None
+    noise: Any = ()
 
 
 class Crossing(NamedTuple):

@@ -101,6 +101,10 @@ class Stepper(Algorithm):
 
     A method for second-order problems whose acceleration must not depend on the velocity says so by `velocity_free`.
 
+    A method whose steps have lengths of their own, as those from one jump to the next, says so by `marches` and brings
+    the loop over them, `march`. Its solution is constant from step to step, and `most_steps` of them may be many. One
+    that draws random numbers says so by `random`; `System.noise` names them.
+
     Times and step sizes (`t`, `dt`) are scalars of the control plane: use Python's arithmetic on them, and no
     ``if``. States are arrays of the data plane: combine them by `System.combine`.
     """
@@ -116,6 +120,15 @@ class Stepper(Algorithm):
     splits: ClassVar[bool] = False
     retakes: ClassVar[bool] = True
     steady: ClassVar[float] = 1.0
+    marches: ClassVar[bool] = False
+    random: ClassVar[bool] = False
+    most_steps: ClassVar[int] = 100_000
+
+    def model(self, problem, backend) -> Any:
+        """Lay a problem out for this method: as it is, or as one that the method's steps can solve."""
+        from ._model import Model
+
+        return Model(problem, backend, self.splits)
 
     def prepared(self, model) -> Stepper:
         """Settle what depends on the problem, before anything is staged: a method that leaves nothing open is ready."""
@@ -150,6 +163,10 @@ class Stepper(Algorithm):
     @abstractmethod
     def step(self, system, t, y, dt, cache) -> Step:
         """Try one step from `y` at `t` to ``t + dt`` (`dt` is negative backward in time)."""
+
+    def march(self, plan, system, inputs, m, target, save, limit, value) -> Any:
+        """Step until `target` or `save` is hit, an event is seen, or `limit` steps were tried: with ``marches``."""
+        raise NotImplementedError
 
     def at_rest(self, system, t, y) -> Any:
         """Make the dense-output data of a step of no length, by methods with ``retakes = False``."""

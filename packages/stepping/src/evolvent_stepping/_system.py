@@ -20,6 +20,8 @@ class System:
     mass : array or None
         The entries of the mass matrix: (n, n), the diagonal in the shape of y, or those of its pattern; None for the
         identity.
+    noise : tuple
+        The two words of the key of this solve's random numbers, and its trajectory; empty for methods without.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class System:
         atol: Any,
         nonnegative: Any = None,
         mass: Any = None,
+        noise: Any = (),
     ):
         self.backend = backend
         self.functions = functions
@@ -39,6 +42,7 @@ class System:
         self.atol = atol
         self.nonnegative = nonnegative
         self.mass = mass
+        self.noise = noise
         self.calls = 0
         self.combine = backend.combine
         self._f = functions.get("f")
@@ -47,7 +51,9 @@ class System:
         """The same system with other parameters."""
         if params is self.params:
             return self
-        return System(self.backend, self.functions, params, self.rtol, self.atol, self.nonnegative, self.mass)
+        return System(
+            self.backend, self.functions, params, self.rtol, self.atol, self.nonnegative, self.mass, self.noise
+        )
 
     def f(self, t, y) -> Any:
         """The derivative at (t, y), an array like y."""

@@ -159,11 +159,12 @@ def padded(rows: list[Any], counts: np.ndarray, good: np.ndarray) -> Any:
 
     def column(*parts: Any) -> Any:
         first = np.asarray(parts[0])
-        out = np.empty((len(parts), width, *first.shape[1:]), first.dtype)
+        out = np.zeros((len(parts), width, *first.shape[1:]), first.dtype)
         for i, part in enumerate(parts):
             n = len(part)
             out[i, :n] = part
-            out[i, n:] = part[-1] if good[i] and n else np.nan
+            if n < width and (n or first.dtype.kind in "fc"):
+                out[i, n:] = part[-1] if n and (good[i] or first.dtype.kind not in "fc") else np.nan
         return out
 
     return tree_map(column, *rows)

@@ -26,6 +26,8 @@ def emit(e: Any, node: Node) -> None:
         _pointer_call(e, node)
     elif node.op == "put":
         _put(e, node)
+    elif node.op in ("store", "fetch", "fetch_all"):
+        {"store": _store, "fetch": _fetch, "fetch_all": _fetch_all}[node.op](e, node)
     elif node.op in _kernels.KERNELS:
         loops.kernel(e, node)
     else:
@@ -349,6 +351,28 @@ def _pointer_call(e: Any, node: Node) -> None:
         arguments = ", ".join([f"double {e.scalar(t)}", *(f"ptr {p}" for p in given)])
         f.void(f"call void {address}({arguments})")
     e.set_memory(result, pointer)
+
+
+def _store(e: Any, node: Node) -> None:
+    """Write all rows of a buffer."""
+    buffer, value = node.inputs
+    with e.scope():
+        write_any(e, value, e.buffer(buffer))
+
+
+def _fetch(e: Any, node: Node) -> None:
+    """Read a row of a buffer, a number, as it is now."""
+    buffer, row = node.inputs
+    at = e._clamp(e.scalar(row), buffer.attrs[0])
+    e.set_scalars(node, [e.function.load(node.dtype, e.buffer(buffer), at)])
+
+
+def _fetch_all(e: Any, node: Node) -> None:
+    """Copy all rows of a buffer, as they are now."""
+    (buffer,) = node.inputs
+    pointer = e.room(node)
+    e.copy(node.dtype, node.size, e.buffer(buffer), pointer)
+    e.set_memory(node, pointer)
 
 
 def _put(e: Any, node: Node) -> None:

@@ -2,6 +2,7 @@
 
 from evolvent.sparse import colouring
 
+from .dependence import dependence
 from .forward import jvp
 from .jacobian import compressed_jacobian, hvp, jacobian
 from .reverse import vjp
@@ -13,6 +14,7 @@ __all__ = [
     "TooDense",
     "colouring",
     "compressed_jacobian",
+    "dependence",
     "hvp",
     "jacobian",
     "jvp",
