@@ -160,21 +160,13 @@ class Aggregator(Stepper):
         x = counts_of(b, y)
         constants = channels.constants(t)
         culprit = _invalid_constant(b, constants)
-        own = self._kept(b, self.begin(channels, t, x, constants, drawn), None if before is None else before.own)
+        own = kept(b, self.begin(channels, t, x, constants, drawn), None if before is None else before.own)
         draw = Draws(system, drawn // BLOCK).of(drawn)
         found = self.upcoming(channels, t, x, constants, own, draw)
         culprit = c.where(culprit >= 0, culprit, found.culprit)
         status = c.where(culprit >= 0, b.integer(Status.INVALID_RATE), b.integer(RUNNING))
         cache = Cache(constants, found.own, found.time, found.channel, drawn + b.integer(1), culprit)
         return Entry(y, cache, status)
-
-    def _kept(self, b: Any, own: Any, before: Any) -> Any:
-        """What is carried, with its arrays in memory: in that of `before`, behind a jump."""
-
-        def kept(x: Any, into: Any = None) -> Any:
-            return b.memory(x, into) if len(getattr(x, "shape", ())) > len(b.lanes) else x
-
-        return tree_map(kept, own) if before is None else tree_map(kept, own, before)
 
     def at_rest(self, system, t, y):
         return Sides(y, y)
@@ -279,6 +271,17 @@ class Aggregator(Stepper):
         if culprit < 0 or self.network is None:
             return ""
         return f"It is that of {run.stepper.network.names[culprit]}."
+
+
+def kept(b: Any, own: Any, before: Any = None) -> Any:
+    """A tree with its arrays in memory that is written to in place: in that of `before`, or in new one."""
+
+    def one(x: Any, into: Any = None) -> Any:
+        if len(getattr(x, "shape", ())) <= len(b.lanes):
+            return x
+        return b.memory(x, into)
+
+    return tree_map(one, own) if before is None else tree_map(one, own, before)
 
 
 def _patterns(model: Any, network: Network) -> Any:

@@ -80,23 +80,27 @@ class Chosen(NamedTuple):
     groups: Groups
 
 
-def grouped(b: Any, rates: Any) -> Groups:
-    """Group items that have these rates, an array (items,) and lanes; what is no rate counts as zero."""
+def grouped(b: Any, rates: Any, into: Groups | None = None) -> Groups:
+    """Group items that have these rates, an array (items,) and lanes; what is no rate counts as zero.
+
+    The arrays are memory that is written to in place: that of `into`, whose groups are then no more, or new one.
+    """
     xp, n = arrays(b), rates.shape[0]
     rates = xp.where(xp.logical_and(rates > 0.0, rates < float("inf")), rates, 0.0)
-
-    def wide(array: Any) -> Any:
-        return np.repeat(array[:, None], b.lanes[0], axis=1) if b.lanes else array
-
     start = np.full(LAST + 2, n)
     start[0] = 0
+
+    def kept(array: Any, name: str) -> Any:
+        wide = array if array.ndim == 2 or not b.lanes else np.repeat(array[:, None], b.lanes[0], axis=1)
+        return b.memory(wide, None if into is None else getattr(into, name))
+
     groups = Groups(
-        rates,
-        wide(np.zeros(n, np.int64)),
-        wide(np.arange(n)),
-        wide(np.arange(n)),
-        wide(start),
-        wide(np.zeros(LAST + 1)),
+        kept(rates, "rates"),
+        kept(np.zeros(n, np.int64), "group"),
+        kept(np.arange(n), "place"),
+        kept(np.arange(n), "order"),
+        kept(start, "start"),
+        kept(np.zeros(LAST + 1), "sums"),
         b.real(0.0),
         b.integer(0),
         b.boolean(True),
@@ -175,7 +179,7 @@ def _found(b: Any, groups: Groups, uniform: Any) -> tuple[Groups, Any, Any, Any]
 
 def _searched(b: Any, groups: Groups, uniform: Any) -> tuple[Any, Any, Any]:
     c = b.control
-    total = b.real(arrays(b).sum(groups.sums, axis=0))
+    total = b.real(arrays(b).sum(b.whole(groups.sums), axis=0))
     wanted = uniform * total
 
     def look(s: Any) -> Any:
@@ -242,7 +246,8 @@ def _carried(b: Any, groups: Groups, item: Any, before: Any, after: Any) -> Grou
 def _regrouped(b: Any, groups: Groups) -> Groups:
     """Take the largest rate and all sums again."""
     xp, n = arrays(b), groups.rates.shape[0]
-    top = b.real(xp.max(groups.rates, axis=0) * HEADROOM)
+    top = b.real(xp.max(b.whole(groups.rates), axis=0) * HEADROOM)
+    none = b.memory(xp.zeros_like(b.whole(groups.sums)), groups.sums)
 
     def regroup(s: Any) -> Any:
         groups, item = s
@@ -252,5 +257,5 @@ def _regrouped(b: Any, groups: Groups) -> Groups:
         sums = b.replaced(groups.sums, after, b.pick(groups.sums, after) + rate)
         return groups._replace(sums=sums), item + 1
 
-    groups = groups._replace(top=top, sums=xp.zeros_like(groups.sums), age=b.integer(0), stale=b.boolean(False))
+    groups = groups._replace(top=top, sums=none, age=b.integer(0), stale=b.boolean(False))
     return b.while_loop(lambda s: s[1] < n, regroup, (groups, b.integer(0)), max_iterations=n, resumable=True)[0]

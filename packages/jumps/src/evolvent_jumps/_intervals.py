@@ -137,8 +137,9 @@ def thinned(channels: Any, t: Any, x: Any, constants: Any, draw: Any, own: Any, 
     patience = max(PATIENCE, channels.network.n_channels)
 
     def tightened(s: Any) -> Any:
-        intervals = Intervals(x, x)
-        return bounded(s[0], intervals, *bounds(channels, t, x, constants, intervals)), b.boolean(False)
+        counts = channels.plain(x)
+        intervals = Intervals(counts, counts)
+        return bounded(s[0], intervals, *bounds(channels, t, counts, constants, intervals)), b.boolean(False)
 
     def candidate(s: Any) -> Any:
         time, _, _, used, tried, own = s

@@ -40,7 +40,8 @@ class Network:
         self.reactions: list[MassAction] = [jump for jump in problem.jumps if isinstance(jump, MassAction)]
         self.jumps: list[Any] = [jump for jump in problem.jumps if not isinstance(jump, MassAction)]
         self.order = _order(problem.jumps)
-        self.names = [problem.names[j] for j in self.order]
+        names = problem.names
+        self.names = [names[j] for j in self.order]
         reactants = [{places(s): n for s, n in row.items()} for jump in self.reactions for row in jump.reactants]
         net = [{places(s): n for s, n in row.items()} for jump in self.reactions for row in jump.net]
         counted = [jump.combinatoric for jump in self.reactions for _ in range(len(jump))]

@@ -10,6 +10,7 @@ from evolvent_stepping import Part
 
 from ._aggregator import Aggregator, Next, _rate
 from ._draws import arrays, starting
+from ._heap import Heap, first, heapified, moved
 from ._propensities import state_of
 from .direct import TINY
 
@@ -18,12 +19,12 @@ BELOW_ZERO, ABOVE_BOUND, NO_BOUND = 0, 1, 2  # what may be wrong with a rate, in
 
 
 class Candidates(NamedTuple):
-    """Of each channel the next time at which something may happen, its bounds, and whether they only expire there.
+    """Of each channel the next time at which something may happen, as a heap, its bounds, and whether they only expire there.
 
     `channel` is the one that comes first, `fault` what its rate will be found to be there, `arrived` what was found.
     """
 
-    times: Any
+    times: Heap
     upper: Any
     lower: Any
     expires: Any
@@ -39,7 +40,7 @@ class Coevolve(Aggregator):
     For jumps alone, some of which have rates that change with time and have bounds: inhomogeneous Poisson processes,
     Hawkes processes, schedules. A bound holds for as long as ``valid_for`` says; then, and when a jump changes its
     rate, it is asked for anew. Rates without change take part with candidates that are always taken. An event costs as
-    much as there are channels.
+    much as it changes rates, and the logarithm of the number of channels for each.
 
     References
     ----------
@@ -93,7 +94,8 @@ class Coevolve(Aggregator):
         valid, lower = (_of_all(b, xp, channels.network, values) for values in (valid, lower))
         none = b.integer(-1)
         expires = xp.where(waiting > valid, 1.0, 0.0)
-        return Candidates(t + xp.where(waiting > valid, valid, waiting), rates, lower, expires, none, none, wrong)
+        times = heapified(b, t + xp.where(waiting > valid, valid, waiting))
+        return Candidates(times, rates, lower, expires, none, none, wrong)
 
     def changed(self, channels, t, x, constants, own, channel, draw):
         b, c, network = channels.backend, channels.backend.control, channels.network
@@ -109,7 +111,7 @@ class Coevolve(Aggregator):
                 longest, least = c.where(here, length, longest), c.where(here, low, least)
             expires = waiting > longest
             return own._replace(
-                times=b.replaced(own.times, j, t + c.minimum(waiting, longest)),
+                times=moved(b, own.times, j, t + c.minimum(waiting, longest)),
                 upper=b.replaced(own.upper, j, rate),
                 lower=b.replaced(own.lower, j, least),
                 expires=b.replaced(own.expires, j, c.where(expires, b.real(1.0), b.real(0.0))),
@@ -124,8 +126,8 @@ class Coevolve(Aggregator):
     def upcoming(self, channels, t, x, constants, own, draw):
         b, c, network = channels.backend, channels.backend.control, channels.network
         n = network.n_channels
-        channel = b.integer(arrays(b).argmin(own.times, axis=0))
-        time, upper = b.pick(own.times, channel), b.pick(own.upper, channel)
+        channel, time = first(b, own.times)
+        upper = b.pick(own.upper, channel)
         expires = b.pick(own.expires, channel) > 0.0
         wanted = draw.uniform * upper
         varies = b.boolean(False)
@@ -173,7 +175,7 @@ class Coevolve(Aggregator):
         b, c, network = channels.backend, channels.backend.control, channels.network
         if not network.jumps:
             return (), (), (), b.integer(-1)
-        values = channels.system.functions["bounds"](t, state_of(b, x, channels.like), channels.system.params)
+        values = channels.system.functions["bounds"](t, state_of(b, channels.plain(x), channels.like), channels.system.params)
         values = b.to_control(*values)
         upper, lower, valid = values[::3], values[1::3], values[2::3]
         wrong = b.integer(-1)

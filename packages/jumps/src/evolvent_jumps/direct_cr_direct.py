@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._aggregator import Next
-from ._site_groups import found, grouped, with_rate
+from ._groups import chosen, grouped, moved
 from ._sites import SiteAggregator
 from .direct import TINY
 
@@ -41,14 +41,15 @@ class DirectCRDirect(SiteAggregator):
     def changed(self, channels: Any, t, x, constants, own, channel, draw):
         b = channels.backend
         _, site, other = channels.where(channel)
-        own = with_rate(b, own, site, channels.total(x, constants, site))
+        own = moved(b, own, site, channels.total(x, constants, site))
         if not channels.network.near.target.size:
             return own
-        return with_rate(b, own, other, channels.total(x, constants, other))
+        return moved(b, own, other, channels.total(x, constants, other))
 
     def upcoming(self, channels: Any, t, x, constants, own, draw):
         b, c = channels.backend, channels.backend.control
-        site = found(b, own, draw)
-        time = t + draw.exponential / c.maximum(own.total, b.real(TINY))
+        found = chosen(b, own, draw.uniform, draw.more, b.integer(0))
+        time = t + draw.exponential / c.maximum(found.total, b.real(TINY))
         # The number that found the site has told of it; what happens there takes another.
-        return Next(time, channels.chosen(x, constants, site, draw.more(b.integer(10**6))[0]), own, b.integer(-1))
+        channel = channels.chosen(x, constants, found.item, draw.more(b.integer(10**6))[0])
+        return Next(time, channel, found.groups, b.integer(-1))

@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 
 from ._aggregator import Next
 from ._draws import arrays, starting
+from ._heap import Heap, first, heapified, moved
 from ._sites import SiteAggregator
-from ._tournament import tournament, value, winner, with_value
 from .direct import TINY
 
 
 class Queue(NamedTuple):
-    """When something happens next at each site, a tournament for the first; and how often something does."""
+    """When something happens next at each site, as a heap, and how often something does."""
 
-    times: Any
+    times: Heap
     totals: Any
 
 
@@ -45,7 +45,7 @@ class NSM(SiteAggregator):
         xp = arrays(channels.backend)
         totals = channels.totals(x, constants)
         exponentials, _ = starting(channels.system, number, channels.network.n_sites)
-        return Queue(tournament(channels.backend, t + exponentials / xp.maximum(totals, TINY)), totals)
+        return Queue(heapified(channels.backend, t + exponentials / xp.maximum(totals, TINY)), totals)
 
     def changed(self, channels: Any, t, x, constants, own, channel, draw):
         b, c = channels.backend, channels.backend.control
@@ -57,7 +57,7 @@ class NSM(SiteAggregator):
 
         # Where somebody arrived, what was left of the time to wait is stretched, as with Gibson and Bruck. A reaction
         # writes again what is there: a branch would copy what it may change.
-        before, after, old = b.pick(own.totals, other), channels.total(x, constants, other), value(b, own.times, other)
+        before, after, old = b.pick(own.totals, other), channels.total(x, constants, other), b.pick(own.times.keys, other)
         fresh = c.logical_and(hops, before <= 0.0)
         left = b.cond(fresh, lambda: -c.log(1.0 - draw.more(b.integer(0))[0]), lambda: (old - t) * before)
         time = c.where(hops, t + left / c.maximum(after, b.real(TINY)), old)
@@ -65,10 +65,10 @@ class NSM(SiteAggregator):
 
     def upcoming(self, channels: Any, t, x, constants, own, draw):
         b = channels.backend
-        site = winner(b, own.times)
+        site, time = first(b, own.times)
         channel = channels.chosen(x, constants, site, draw.uniform)
-        return Next(value(b, own.times, site), channel, own, b.integer(-1))
+        return Next(time, channel, own, b.integer(-1))
 
 
 def _put(b: Any, own: Queue, site: Any, time: Any, total: Any) -> Queue:
-    return Queue(with_value(b, own.times, site, time), b.replaced(own.totals, site, total))
+    return Queue(moved(b, own.times, site, time), b.replaced(own.totals, site, total))

@@ -61,7 +61,7 @@ class RDirect(Aggregator):
         b, c, n = channels.backend, channels.backend.control, channels.network.n_channels
         first = channels.network.n_reactions
         culprit = invalid(b, [b.pick(own.rates, first + k) for k in range(len(channels.network.jumps))], first)
-        total = b.real(arrays(b).sum(own.rates, axis=0))
+        total = b.real(arrays(b).sum(b.whole(own.rates), axis=0))
         none = c.logical_or(c.logical_not(total > 0.0), culprit >= 0)
 
         def candidate(u):
@@ -97,4 +97,4 @@ class RDirect(Aggregator):
 
 
 def _largest(b: Any, rates: Any) -> Any:
-    return b.real(arrays(b).max(rates, axis=0))
+    return b.real(arrays(b).max(b.whole(rates), axis=0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ._aggregator import Aggregator, Next
+from ._aggregator import Aggregator, Next, kept
 from ._draws import arrays
 from ._intervals import Intervals, around, bounds, moved_on, thinned
 from ._propensities import invalid
@@ -62,13 +62,13 @@ class RSSA(Aggregator):
         b, c = channels.backend, channels.backend.control
 
         def propose(own, uniform, used):
-            total = b.real(arrays(b).sum(own.upper, axis=0))
+            total = b.real(arrays(b).sum(b.whole(own.upper), axis=0))
             total = c.where(own.culprit >= 0, b.real(0.0), total)
             channel, level = _sought(b, own.upper, uniform * total)
             return channel, level, total, used, own
 
         def bounded(own, intervals, lower, upper):
-            return own._replace(intervals=intervals, lower=lower, upper=upper)
+            return Bounds(*kept(b, (intervals, lower, upper), own[:3]), own.culprit)
 
         time, channel, own = thinned(channels, t, x, constants, draw, own, propose, bounded)
         return Next(time, channel, own, own.culprit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ._aggregator import Aggregator, Next
+from ._aggregator import Aggregator, Next, kept
 from ._groups import Groups, chosen, grouped, moved
 from ._intervals import Intervals, around, bounds, moved_on, thinned
 from ._propensities import invalid
@@ -70,7 +70,11 @@ class RSSACR(Aggregator):
             return found.item, found.level, total, found.used, own._replace(groups=found.groups)
 
         def bounded(own, intervals, lower, upper):
-            return own._replace(intervals=intervals, lower=lower, groups=grouped(b, upper))
+            return own._replace(
+                intervals=kept(b, intervals, own.intervals),
+                lower=b.memory(lower, own.lower),
+                groups=grouped(b, upper, own.groups),
+            )
 
         time, channel, own = thinned(channels, t, x, constants, draw, own, propose, bounded)
         return Next(time, channel, own, own.culprit)

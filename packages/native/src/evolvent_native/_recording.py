@@ -259,7 +259,11 @@ def pick(table: Any, *index: Any) -> Any:
 
 
 def memory(array_: Any, into: Any = None) -> Any:
-    """Record memory that holds an array, and may be written to in place."""
+    """Record memory that holds an array, and may be written to in place; memory stays what it is."""
+    if isinstance(array_, Buffer):
+        if into is None or into is array_:
+            return array_
+        array_ = whole(array_)
     value = array(array_)
     kept = Buffer(new_rows(value.shape[0], value[0].node)) if into is None else into
     effect("store", (kept.node, cast(value, kept.node.dtype).node))
