@@ -32,6 +32,8 @@ class Cache(NamedTuple):
         How many events have drawn their numbers.
     culprit : control integer
         The channel whose rate is no rate; -1 while all are.
+    ahead : array, or nothing
+        The counts behind the next jump, where they are known `Channels.ahead` of it.
     """
 
     constants: Any
@@ -40,6 +42,7 @@ class Cache(NamedTuple):
     channel: Any
     drawn: Any
     culprit: Any
+    ahead: Any
 
 
 class Next(NamedTuple):
@@ -165,7 +168,8 @@ class Aggregator(Stepper):
         found = self.upcoming(channels, t, x, constants, own, draw)
         culprit = c.where(culprit >= 0, culprit, found.culprit)
         status = c.where(culprit >= 0, b.integer(Status.INVALID_RATE), b.integer(RUNNING))
-        cache = Cache(constants, found.own, found.time, found.channel, drawn + b.integer(1), culprit)
+        ahead = channels.ahead(x, found.channel)
+        cache = Cache(constants, found.own, found.time, found.channel, drawn + b.integer(1), culprit, ahead)
         return Entry(y, cache, status)
 
     def at_rest(self, system, t, y):
@@ -222,12 +226,13 @@ class Aggregator(Stepper):
         t, channel = cache.time, cache.channel
         before = channels.plain(m.y) if plan.directions else None
         jumps = channel >= 0
-        x = self._fired(channels, t, m.y, channel, jumps)
+        x = cache.ahead if channels.looks_ahead else self._fired(channels, t, m.y, channel, jumps)
         draw = draws.of(cache.drawn)
         own = self.changed(channels, t, x, cache.constants, cache.own, channel, draw)
         found = self.upcoming(channels, t, x, cache.constants, own, draw)
         one = b.integer(1)
-        cache = Cache(cache.constants, found.own, found.time, found.channel, cache.drawn + one, found.culprit)
+        ahead = channels.ahead(x, found.channel)
+        cache = Cache(cache.constants, found.own, found.time, found.channel, cache.drawn + one, found.culprit, ahead)
         start = m.t
         m = m._replace(t=t, y=x, cache=cache, **self._counted(c, one, m, channel))
         if channels.network.jumps:

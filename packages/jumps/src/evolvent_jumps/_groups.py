@@ -18,7 +18,8 @@ from .direct import TINY
 LAST = 64  # the group of all that is smaller
 # Rates may grow by this factor before everything is grouped anew, and choices come from the groups up to DEEP.
 HEADROOM, DEEP = 4.0, 40
-PERIOD = 1000  # choices until all sums are taken again, or as many as there are items
+PERIOD = 1000  # choices until all sums are taken again, or TIMES as many as there are items
+TIMES = 10
 WIDTHS = np.asarray([0.0, *(0.5**g for g in range(LAST))])
 
 
@@ -165,7 +166,7 @@ def _found(b: Any, groups: Groups, uniform: Any) -> tuple[Groups, Any, Any, Any]
     """The group that a number stands for, and what is left of the number; all is grouped anew where it has to be."""
     c, n = b.control, groups.rates.shape[0]
     total, group, rest = _searched(b, groups, uniform)
-    aged = groups.age + 1 >= max(PERIOD, n)
+    aged = groups.age + 1 >= max(PERIOD, TIMES * n)
     stale = c.logical_or(c.logical_or(groups.stale, aged), group > DEEP)
 
     def anew(s: Any) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 from evolvent import ConstantRate, InputError, MassAction
 from evolvent.trees import flatten
 
+INDEX = np.int32  # of the tables: what an event reads of them ought to stay near the processor
 SMALL = 32  # species and channels that are written out, each an expression of its own
 
 
@@ -209,7 +210,7 @@ def _factors(reactants: list[dict[int, int]]) -> tuple[np.ndarray, np.ndarray, n
     """The factors of each reaction's propensity, filled up with ones."""
     rows = [[(i, k) for i, n in sorted(row.items()) for k in range(n)] for row in reactants]
     width = max(map(len, rows), default=0)
-    slots = np.zeros((len(rows), width), np.int64)
+    slots = np.zeros((len(rows), width), INDEX)
     scales, offsets = np.zeros((len(rows), width)), np.full((len(rows), width), -1.0)
     for j, row in enumerate(rows):
         for r, (species, offset) in enumerate(row):
@@ -219,10 +220,12 @@ def _factors(reactants: list[dict[int, int]]) -> tuple[np.ndarray, np.ndarray, n
 
 def _compressed(rows: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows of pairs behind each other, with where each row starts."""
-    start, places, values = [0], [], []
+    start, places, values, small = [0], [], [], True
     for row in rows:
         for place, value in row:
             places.append(place)
             values.append(value)
+            small = small and abs(value) < 2**24
         start.append(len(places))
-    return np.asarray(start, np.int64), np.asarray(places, np.int64), np.asarray(values, np.float64)
+    kind = np.float32 if small else np.float64
+    return np.asarray(start, INDEX), np.asarray(places, INDEX), np.asarray(values, kind)

@@ -39,6 +39,15 @@ class Channels:
         # Of many species few change at a time: their counts are written to in place.
         self.in_place = network.n_species > SMALL
 
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether counts are changed when a jump is found: what comes next then waits for no look into a table."""
+        return self.network.written_out and not self.network.jumps
+
+    def ahead(self, x: Any, channel: Any) -> Any:
+        """The counts behind the next jump, or nothing where that is not looked at before."""
+        return x + _row(self.backend, self.network.net_rows, channel) if self.looks_ahead else ()
+
     def plain(self, x: Any) -> Any:
         """Counts as an array, wherever they are kept."""
         return self.backend.whole(x)
@@ -103,7 +112,7 @@ class Channels:
 
     def of_reactions(self, x: Any, constants: Any) -> Any:
         """The propensities of all reactions by mass action, an array (reactions,) and lanes."""
-        b, xp, a = self.backend, arrays(self.backend), constants
+        b, xp, a, x = self.backend, arrays(self.backend), constants, self.plain(x)
         wide = (slice(None), None) if b.lanes else slice(None)
         if b.lanes and a.ndim == 1:
             a = a[:, None]
@@ -163,7 +172,7 @@ class Channels:
     def _with_change(self, x: Any, k: Any) -> Any:
         b, network = self.backend, self.network
         species = b.integer(b.pick(network.net_species, k))
-        return b.replaced(x, species, b.pick(x, species) + b.pick(network.net_change, k))
+        return b.replaced(x, species, b.pick(x, species) + b.real(b.pick(network.net_change, k)))
 
 
 def _row(b: Any, table: Any, i: Any) -> Any:

@@ -16,6 +16,8 @@ from ._graph import BOOL, INT, REAL, Block, Graph, Node, current, effect, make, 
 from ._simplify import filled_with
 from ._staging import Buffer, flatten, node_of, unflatten
 
+FEW_ROWS = 3  # of a known table that are chosen from rather than looked up
+
 
 def strong(x: Any) -> Any:
     """A leaf as an array of a definite dtype; buffers stay."""
@@ -254,8 +256,20 @@ def pick(table: Any, *index: Any) -> Any:
         (place,) = index
         return Array(effect("fetch", (table.node, cast(array(place), INT).node), (), (), table.node.dtype))
     for i in index:
-        table = array(table)[i if isinstance(i, Array) else int(i)]
+        table = array(table)
+        if isinstance(i, Array) and table.node.op == "constant" and 0 < table.shape[0] <= FEW_ROWS:
+            table = _of_few(table, i)
+        else:
+            table = table[i if isinstance(i, Array) else int(i)]
     return table
+
+
+def _of_few(table: Array, index: Array) -> Array:
+    """One of a few known rows: by choices, which wait neither for an address nor for memory."""
+    found = table[table.shape[0] - 1]
+    for i in reversed(range(table.shape[0] - 1)):
+        found = functions.where(index <= i, table[i], found)
+    return found
 
 
 def memory(array_: Any, into: Any = None) -> Any:

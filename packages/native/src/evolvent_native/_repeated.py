@@ -113,8 +113,8 @@ class Repeated:
         return self.seen(memory.going), memory
 
     def rows(self, memory: Memory, count: int) -> Any:
-        """A copy of the record's rows that were written."""
-        return self.tree_of([(x if len(x) == count else x[:count]).copy() for x in memory.record])
+        """The record's rows that were written, in the memory: to be copied before it is released."""
+        return self.tree_of([x if len(x) == count else x[:count] for x in memory.record])
 
     def release(self, memory: Memory) -> None:
         """Let other calls have the memory."""

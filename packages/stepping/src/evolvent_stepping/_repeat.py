@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from evolvent import EventLog, Solution, Stats, Status
-from evolvent.trees import Pair, flatten
+from evolvent.trees import Pair, flatten, tree_map
 
 from ._finish import seed_of
 from ._interpolation import between
+from ._options import SEED_WORD
 from ._state import Inputs
 
 SUCCESS = int(Status.SUCCESS)
@@ -66,6 +67,9 @@ class Repeat:
         self.stats = {"backend": b.label, "device": b.device_label, "algorithm": run.stepper.name, "note": b.note}
         self.events = EventLog([], [event.name for event in run.problem.events])
         self.rounded = b.real_dtype(inputs.y0.dtype) != np.float64
+        self.seed, kind = seed_of(b, inputs), self.model.packing.dtype
+        plain = run.options.save is None and self.model.packing.structure is None and inputs.y0.dtype.kind == "f"
+        self.counts = kind if plain and kind is not None and kind.kind in "iu" else None
         self.nested = run.options.save is None and _is_packed(run)
         self.state_of, self.params_of = _states_like(run), _params_like(run.problem.params)
 
@@ -97,7 +101,6 @@ class Repeat:
             values.append(run.backend.pick(inputs.stops, run.plan.n_stops - 1))
         if noise is not None:
             values += noise[:2]
-            inputs = inputs._replace(noise=noise)
         program = self.program
         (t, accepted, rejected, calls, status, logged, *work, saves), memory = program(values)
         if status != SUCCESS:
@@ -105,12 +108,15 @@ class Repeat:
             state = program.whole(memory)
             return run.solve(run.other_numbers(y0, params, t_span, noise), problem, state, began)
         (times, y), steps = program.rows(memory, logged if self.by_steps else saves)
+        # Counts are reals in the record: they are copied as they become integers again.
+        times, y = times.copy(), y.astype(self.counts) if self.counts else y.copy()
+        steps = tree_map(np.copy, steps) if steps else steps
         program.release(memory)
         # Without steps the state at the end is not asked for.
         reached = (t, y[-1].copy() if self.dense else None, ())
         if self.rounded:
             times = run.backend.data_times(times, self.model.y0)
-        if self.nested or self.model.packing.dtype is not None:
+        if self.nested or (self.model.packing.dtype is not None and not self.counts):
             y = self.model.packing.unpack(run.backend, y, lead=1)
         # Frozen dataclasses of all of their fields, without a call for each and without dictionaries in between.
         stats, solution = _new(Stats), _new(Solution)
@@ -121,7 +127,7 @@ class Repeat:
         fields["n_jacobians"], fields["n_factorisations"], fields["n_solves"], fields["n_newton_failures"] = (
             work or _NO_WORK
         )
-        fields["seed"] = seed_of(run.backend, inputs)
+        fields["seed"] = self.seed if noise is None else noise[0] | noise[1] << SEED_WORD.bit_length()
         fields["seconds"] = time.perf_counter() - began
         fields = solution.__dict__
         fields["t"], fields["y"], fields["status"], fields["stats"] = times, y, _SUCCESS, stats

@@ -15,6 +15,7 @@ import numpy as np
 from .._builder import Function, Module, literal, llvm_type, memory_type
 from .._graph import ELEMENTWISE, INT, REDUCTIONS, Block, Node
 from .._scalar_code import apply
+from .._simplify import filled_with
 from . import lanes
 from .indices import Flat, Place, number, row_major, source_place, unravel
 from .lanes import is_wide
@@ -22,7 +23,8 @@ from .liveness import Liveness
 from .memory import Piece, Workspace
 
 SMALL = 32  # entries that live in registers
-DEEPEST = 48  # operations in one expression: longer ones are computed in parts
+DEEPEST = 128  # operations in one expression, those that look elsewhere counted MOVED times: longer ones go in parts
+MOVED = 4
 UNROLLED_PRODUCT = 128  # multiplications of a matrix product that is written out
 
 VIEWS = frozenset({"broadcast", "reshape", "permute", "slice"})
@@ -130,7 +132,8 @@ class Emitter:
             elif at.size <= SMALL:
                 self.set_scalars(at, self._compute(at))
             else:
-                depths[at] = depth = 1 + max((depths.get(x, 0) for x in needs), default=0)
+                own = 1 if at.op in ELEMENTWISE else MOVED
+                depths[at] = depth = own + max((depths.get(x, 0) for x in needs), default=0)
                 if depth > DEEPEST or (at.op not in FUSED and at.op != "combine"):
                     self.memory(at)
                     depths[at] = 0
@@ -367,6 +370,8 @@ class Emitter:
     def _element(self, node: Node, place: Place) -> Any:
         op, f = node.op, self.function
         pointer = self.find(("memory", node))
+        if op == "constant" and (one := filled_with(node)) is not None:
+            return literal(one, node.dtype)
         if pointer is None and (op == "constant" or (op not in FUSED and op != "combine")):
             pointer = self.memory(node)
         if pointer is not None:

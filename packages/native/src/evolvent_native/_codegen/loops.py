@@ -14,6 +14,7 @@ from .. import _kernels
 from .._builder import literal, memory_type
 from .._graph import ELEMENTWISE, REDUCTIONS, Node, named
 from .._scalar_code import apply
+from .._simplify import filled_with
 from .indices import ZERO, Axis, Flat, Index, Place, along, number, source_place
 
 CHEAP = 4  # what an expression may cost that is computed twice rather than kept
@@ -83,7 +84,7 @@ def kernel(e: Any, node: Node) -> None:
 def _fill(e: Any, node: Node, pointer: str) -> None:
     axis = Axis("", 0, node.size - 1)
     try:
-        Plan(e, node, Flat(along(axis)))
+        plan = Plan(e, node, Flat(along(axis)), beside=True)
     except NotFlat:
         axes = [Axis("", 0, n - 1) for n in node.shape]
         place = tuple(along(axis) if n > 1 else ZERO for axis, n in zip(axes, node.shape, strict=True))
@@ -96,9 +97,13 @@ def _fill(e: Any, node: Node, pointer: str) -> None:
         for box in plan.boxes(axes):
             _nest(e, node, pointer, box)
         return
+    beside = {x: e.room(x) for x in reversed(plan.beside) if e.find(("memory", x)) is None}
     with e.scope(), e.function.loop(0, node.size, parallel=True) as i:
         place = Flat(along(Axis(i, 0, node.size - 1)))
-        e.function.store(node.dtype, e.element(node, place), pointer, i)
+        for x, where in (*beside.items(), (node, pointer)):
+            e.function.store(x.dtype, e.element(x, place), where, i)
+    for x, where in beside.items():
+        e.set_memory(x, where)
 
 
 def _nest(e: Any, node: Node, pointer: str, box: tuple[tuple[int, int], ...]) -> None:
@@ -127,11 +132,18 @@ def _over(e: Any, box: Any, place: tuple[Index, ...], inner: Any, *, parallel: b
 class Plan:
     """Decides for all nodes below one whether they are read from memory or computed in its loop, and where to cut.
 
-    What is needed in memory is written at once, ahead of the loop.
+    What is needed in memory is written at once, ahead of the loop; but what the loop computes anyway, at the place that
+    it stands at, may go to memory beside the root.
+
+    Attributes
+    ----------
+    beside : list of Node
+        What does, from the last to the first; None where nothing may.
     """
 
-    def __init__(self, e: Any, root: Node, place: Place):
-        self.e, self.root = e, root
+    def __init__(self, e: Any, root: Node, place: Place, *, beside: bool = False):
+        self.e, self.root, self.place = e, root, place
+        self.beside: list[Node] | None = [] if beside else None
         self.pieces: list[Node] = []
         self._cost: dict[Node, int] = {}
         self.cuts: dict[Axis, set[int]] = {}
@@ -164,7 +176,8 @@ class Plan:
                 e.memory(node)
             return True
         if node.op == "constant" and e._known_place(node, next(iter(places))) is None:
-            e.memory(node)
+            if filled_with(node) is None:
+                e.memory(node)
             return True
         if node.op not in FUSED and node.op != "combine":
             e.memory(node)
@@ -176,6 +189,9 @@ class Plan:
             return False  # what they show decides for itself
         outside = e.live.uses[node] > edges
         if (outside or len(places) > 1) and self.cost(node) > CHEAP:
+            if self.beside is not None and places == {self.place}:
+                self.beside.append(node)
+                return False
             e.memory(node)
             return True
         return False
