@@ -13,8 +13,18 @@ from sphinx.util.docutils import SphinxDirective
 
 import evolvent as ev
 
+
+
+def _jumps(method):
+    """Whether a method is one for jump processes: it has no order."""
+    return ev.JumpProblem in method.problem_types
+
+
 # The first family that a method belongs to is its own.
 FAMILIES = {
+    "Leaping: many jumps in a step": lambda method: _jumps(method) and not method.exact,
+    "Rates that vary between the jumps": lambda method: _jumps(method) and method.varying,
+    "Exact, for rates that stay as they are between the jumps": lambda method: _jumps(method),
     "Stabilised, for large systems that are mildly stiff": lambda method: method.stabilised,
     "Implicit-explicit, for split problems": lambda method: method.implicit and getattr(method, "splits", False),
     "Implicit, for stiff problems": lambda method: method.implicit,
@@ -31,14 +41,22 @@ def methods_of(package):
 
 
 def table(methods):
-    """Write a table in Markdown, by order."""
+    """Write a table in Markdown, by order where methods have one."""
+    if all(map(_jumps, methods)):
+        return "\n".join(["| method | |", "|---|---|", *(f"| {_link(m)} | {_summary(m)} |" for m in methods)])
     lines = ["| method | order | dense output | |", "|---|---|---|---|"]
     for method in sorted(methods, key=lambda method: method.order):
-        summary = (method.__doc__ or "").split("\n", 1)[0]
         order = "variable" if isinstance(method.__dict__.get("order"), property) else method.order
-        package = method.__module__.split(".")[0]
-        lines.append(f"| {{py:obj}}`~{package}.{method.__name__}` | {order} | {method.dense_order} | {summary} |")
+        lines.append(f"| {_link(method)} | {order} | {method.dense_order} | {_summary(method)} |")
     return "\n".join(lines)
+
+
+def _link(method):
+    return f"{{py:obj}}`~{method.__module__.split('.')[0]}.{method.__name__}`"
+
+
+def _summary(method):
+    return (method.__doc__ or "").split("\n", 1)[0]
 
 
 class Methods(SphinxDirective):
@@ -50,7 +68,7 @@ class Methods(SphinxDirective):
         families = {title: [] for title in FAMILIES}
         for method in methods_of(self.arguments[0]):
             families[next(title for title, belongs in FAMILIES.items() if belongs(method))].append(method)
-        text = [f"**{title}**\n\n{table(methods)}\n" for title, methods in reversed(families.items())]
+        text = [f"**{title}**\n\n{table(methods)}\n" for title, methods in reversed(families.items()) if methods]
         return self.parse_text_to_nodes("\n".join(text))
 
 

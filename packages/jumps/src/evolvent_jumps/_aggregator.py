@@ -318,7 +318,7 @@ def _rate(model: Any, jump: Any, t: Any, y: Any, params: Any) -> Any:
 
 def _constants(model: Any, network: Network, params: Any) -> Any:
     """The rate constants of all reactions, one behind the other."""
-    if model.problem.hopping is not None:
+    if getattr(model.problem, "hopping", None) is not None:
         return network.constants(model, params)  # pyright: ignore
     b, given = model.backend, model.params(params)
     dtype = b.real_dtype(model.y0.dtype)

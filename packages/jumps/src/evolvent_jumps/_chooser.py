@@ -46,7 +46,7 @@ def _by_size(problem: JumpProblem) -> tuple[str, str]:
     up to FEW, or SMALL     Direct        summing up all rates is cheapest
     with as few species
     up to SOME              SortingDirect a short search finds what fires often
-    more; jumps change few  DirectCR      a cost that does not grow with channels
+    more; jumps change few  CCNRM         a cost that does not grow with channels
     more; jumps change many RSSACR        the same, and few of the rates computed
     ======================= ============= =========================================
     """
@@ -58,7 +58,7 @@ def _by_size(problem: JumpProblem) -> tuple[str, str]:
     changed = _rates_changed(problem)
     if changed > MANY_RATES:
         return "RSSACR", f"{n} channels, and a reaction changes the rates of {changed:.0f} in the mean"
-    return "DirectCR", f"{n} channels, and a reaction changes the rates of few"
+    return "CCNRM", f"{n} channels, and a reaction changes the rates of few"
 
 
 def _species(problem: JumpProblem) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from evolvent import InputError, Status, VariableRate, random
 from evolvent_stepping import RUNNING, Entry, record_step
@@ -70,6 +70,8 @@ class Leaping(Aggregator):
 
     epsilon: float = 0.03
     critical: int = 10
+
+    exact: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not 0.0 < self.epsilon < 1.0:

@@ -50,6 +50,8 @@ class HazardIntegration(Stepper):
 
     problem_types: ClassVar[tuple[type, ...]] = (JumpProblem,)
     random: ClassVar[bool] = True
+    varying: ClassVar[bool] = True
+    exact: ClassVar[bool] = True
     order = 0
 
     @property
