@@ -108,7 +108,7 @@ class Model:
         return ev.JumpProblem(self.initial, (0.0, end), jumps=[*jumps, *others], events=self.doses(names))
 
     def doses(self, names):
-        """Events whose triggers are times, of these cases the only kind that there is beside thresholds of a species."""
+        """Events whose triggers are times, of these cases the only kind beside thresholds of a species."""
         found = []
         for event in self.events:
             (trigger,) = event.find(f"{self.core}trigger/{MATH}math")

@@ -71,10 +71,10 @@ def per_path(found: dict[str, peers.Runs], budget: float) -> dict[str, float]:
     """Seconds a path, the mean over many; all take turns, and the median of the rounds counts."""
     rounds: dict[str, list[float]] = {name: [] for name in found}
     counts = {}
-    for name, (run, paths) in found.items():
+    for name, (run, _) in found.items():
         began = time.perf_counter()
         run(1)
-        counts[name] = max(1, int(budget / ROUNDS / max(time.perf_counter() - began, 1e-7) / 1))
+        counts[name] = max(1, int(budget / ROUNDS / max(time.perf_counter() - began, 1e-7)))
     for number in range(ROUNDS):
         for name, (run, paths) in found.items():
             began = time.perf_counter()

@@ -14,7 +14,6 @@ from sphinx.util.docutils import SphinxDirective
 import evolvent as ev
 
 
-
 def _jumps(method):
     """Whether a method is one for jump processes: it has no order."""
     return ev.JumpProblem in method.problem_types

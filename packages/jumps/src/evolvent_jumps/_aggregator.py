@@ -67,8 +67,8 @@ class Aggregator(Stepper):
 
     A subclass gives `begin`, `upcoming` and `changed`, functions of the control plane. Counts are an array of reals,
     ``x``, or with lanes one more axis behind. What `begin` returns is carried from event to event, its arrays as memory
-    that is written to in place: read their entries by ``b.pick``, write them by ``b.replaced``, and go on with what that
-    returns. So it is with the counts of many species.
+    that is written to in place: read their entries by ``b.pick``, write them by ``b.replaced``, and go on with what
+    that returns. So it is with the counts of many species.
     """
 
     network: Network | None = field(default=None, repr=False, kw_only=True)

@@ -87,7 +87,7 @@ class Network:
 
     @cached_property
     def factor_columns(self) -> list[tuple[np.ndarray, np.ndarray | None, np.ndarray | None]]:
-        """The factors of all propensities, one after the other: slots, scales and offsets, None where all are trivial."""
+        """The factors of all propensities, one after the other: slots, scales, offsets; None where all are trivial."""
         return [
             (
                 np.ascontiguousarray(self.slots[:, r]),

@@ -37,6 +37,7 @@ class Places:
     """
 
     jumps: tuple[Any, ...] = ()  # with functions, as a `Network` has them: none
+    written_out = False
 
     def __init__(self, problem: Any):
         hopping = problem.hopping

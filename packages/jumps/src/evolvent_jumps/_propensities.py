@@ -38,11 +38,8 @@ class Channels:
         self.backend = system.backend
         # Of many species few change at a time: their counts are written to in place.
         self.in_place = network.n_species > SMALL
-
-    @property
-    def looks_ahead(self) -> bool:
-        """Whether counts are changed when a jump is found: what comes next then waits for no look into a table."""
-        return self.network.written_out and not self.network.jumps
+        # Counts change when a jump is found already: what comes next then waits for no look into a table.
+        self.looks_ahead = network.written_out and not network.jumps
 
     def ahead(self, x: Any, channel: Any) -> Any:
         """The counts behind the next jump, or nothing where that is not looked at before."""

@@ -19,7 +19,6 @@ class SiteChannels(Channels):
     """The channels of a network with sites in one solve."""
 
     network: Places
-    looks_ahead = False
 
     def _rates(self, constant: Any, count: Any) -> list[Any]:
         """The rates of all that may happen, of one site or as arrays of all sites."""

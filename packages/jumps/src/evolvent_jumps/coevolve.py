@@ -19,9 +19,10 @@ BELOW_ZERO, ABOVE_BOUND, NO_BOUND = 0, 1, 2  # what may be wrong with a rate, in
 
 
 class Candidates(NamedTuple):
-    """Of each channel the next time at which something may happen, as a heap, its bounds, and whether they only expire there.
+    """Of each channel, as a heap, the next time at which something may happen.
 
-    `channel` is the one that comes first, `fault` what its rate will be found to be there, `arrived` what was found.
+    `expires` says whether its bounds only expire there, `channel` is the one that comes first, `fault` what its rate
+    will be found to be there, `arrived` what was found.
     """
 
     times: Heap
@@ -175,7 +176,8 @@ class Coevolve(Aggregator):
         b, c, network = channels.backend, channels.backend.control, channels.network
         if not network.jumps:
             return (), (), (), b.integer(-1)
-        values = channels.system.functions["bounds"](t, state_of(b, channels.plain(x), channels.like), channels.system.params)
+        y = state_of(b, channels.plain(x), channels.like)
+        values = channels.system.functions["bounds"](t, y, channels.system.params)
         values = b.to_control(*values)
         upper, lower, valid = values[::3], values[1::3], values[2::3]
         wrong = b.integer(-1)

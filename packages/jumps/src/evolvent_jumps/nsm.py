@@ -57,7 +57,8 @@ class NSM(SiteAggregator):
 
         # Where somebody arrived, what was left of the time to wait is stretched, as with Gibson and Bruck. A reaction
         # writes again what is there: a branch would copy what it may change.
-        before, after, old = b.pick(own.totals, other), channels.total(x, constants, other), b.pick(own.times.keys, other)
+        before, old = b.pick(own.totals, other), b.pick(own.times.keys, other)
+        after = channels.total(x, constants, other)
         fresh = c.logical_and(hops, before <= 0.0)
         left = b.cond(fresh, lambda: -c.log(1.0 - draw.more(b.integer(0))[0]), lambda: (old - t) * before)
         time = c.where(hops, t + left / c.maximum(after, b.real(TINY)), old)

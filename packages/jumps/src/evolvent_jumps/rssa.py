@@ -68,7 +68,8 @@ class RSSA(Aggregator):
             return channel, level, total, used, own
 
         def bounded(own, intervals, lower, upper):
-            return Bounds(*kept(b, (intervals, lower, upper), own[:3]), own.culprit)
+            intervals, lower, upper = kept(b, (intervals, lower, upper), (own.intervals, own.lower, own.upper))
+            return Bounds(intervals, lower, upper, own.culprit)
 
         time, channel, own = thinned(channels, t, x, constants, draw, own, propose, bounded)
         return Next(time, channel, own, own.culprit)

@@ -49,7 +49,7 @@ class SortingDirect(Aggregator):
         return Sorted(channels.all(t, x, constants), order)
 
     def changed(self, channels, t, x, constants, own, channel, draw):
-        b, c = channels.backend, channels.backend.control
+        b = channels.backend
         functions = channels.of_functions(t, x)
 
         def update(rates, j):

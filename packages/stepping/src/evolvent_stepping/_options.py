@@ -172,8 +172,9 @@ class Options:
 def require_seed(seed: Any) -> Any:
     """The seed as an integer, if it is one; what is traced is not looked at."""
     if type(seed) is int and 0 <= seed < 2**SEED_BITS:
-        return seed
-    if getattr(getattr(seed, "aval", None), "shape", None) == () and seed.dtype.kind in "iu":
+        return seed  # the usual way, and the quickest
+    kind = getattr(getattr(seed, "dtype", None), "kind", "")
+    if getattr(getattr(seed, "aval", None), "shape", None) == () and kind in ("i", "u"):
         if any(kind.__name__ == "Tracer" for kind in type(seed).__mro__):
             return seed
         seed = int(seed)

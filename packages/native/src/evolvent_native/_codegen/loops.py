@@ -97,7 +97,7 @@ def _fill(e: Any, node: Node, pointer: str) -> None:
         for box in plan.boxes(axes):
             _nest(e, node, pointer, box)
         return
-    beside = {x: e.room(x) for x in reversed(plan.beside) if e.find(("memory", x)) is None}
+    beside = {x: e.room(x) for x in reversed(plan.beside or ()) if e.find(("memory", x)) is None}
     with e.scope(), e.function.loop(0, node.size, parallel=True) as i:
         place = Flat(along(Axis(i, 0, node.size - 1)))
         for x, where in (*beside.items(), (node, pointer)):
