@@ -61,9 +61,9 @@ def bionetgen(name: str, end: float) -> JumpModel:
     return JumpModel(name, title, problem)
 
 
-def egfr() -> JumpModel:
+def egfr(end: float = 12.0) -> JumpModel:
     """Signalling of the epidermal growth factor's receptor."""
-    return bionetgen("egfr_net", 12.0)
+    return bionetgen("egfr_net", end)
 
 
 def multistate() -> JumpModel:

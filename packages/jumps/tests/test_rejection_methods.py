@@ -185,7 +185,7 @@ def test_groups_stay_in_order():
         (5, False, "Direct"),
         (16, False, "Direct"),
         (40, False, "SortingDirect"),
-        (200, False, "DirectCR"),
+        (200, False, "CCNRM"),
         (200, True, "RSSACR"),
     ],
 )
