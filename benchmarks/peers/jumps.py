@@ -191,11 +191,10 @@ def first_here(name: str) -> None:
     """Body of that process."""
     import llvmlite.binding  # noqa: F401
 
-    import evolvent_jumps  # noqa: F401
-    import evolvent_native._backend
-    import evolvent_native._machine
+    from .with_evolvent import import_all
 
-    evolvent_native._machine._llvm()
+    for package in ("evolvent_stepping", "evolvent_jumps", "evolvent_native"):
+        import_all(package)
     problem = FIRST[name]().problem
     began = time.perf_counter()
     ev.solve(problem, saveat="end", seed=1)

@@ -164,7 +164,7 @@ class Aggregator(Stepper):
         constants = channels.constants(t)
         culprit = _invalid_constant(b, constants)
         own = kept(b, self.begin(channels, t, x, constants, drawn), None if before is None else before.own)
-        draw = Draws(system, drawn // BLOCK).of(drawn)
+        draw = Draws(system, drawn // BLOCK, alone=drawn % BLOCK).of(drawn)
         found = self.upcoming(channels, t, x, constants, own, draw)
         culprit = c.where(culprit >= 0, culprit, found.culprit)
         status = c.where(culprit >= 0, b.integer(Status.INVALID_RATE), b.integer(RUNNING))

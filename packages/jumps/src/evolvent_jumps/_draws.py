@@ -23,13 +23,16 @@ class Draws:
         Its `noise` names the stream.
     block : control integer
         Which block.
+    alone : control integer, optional
+        The place in it of the only event that is asked for: the same numbers, and no more.
     """
 
-    def __init__(self, system: Any, block: Any):
+    def __init__(self, system: Any, block: Any, alone: Any = None):
         b = system.backend
         low, high, trajectory = system.noise
         index: Any = np.arange(BLOCK)[:, None] if b.lanes else range(BLOCK)
-        self.system, self.first = system, block * BLOCK
+        index = index if alone is None else alone
+        self.system, self.first, self.alone = system, block * BLOCK, alone is not None
         self.exponentials, self.uniforms = random.exponential_and_uniform(
             arrays(b), (low, high), trajectory, block, index, dtype=real_type(b)
         )
@@ -64,7 +67,9 @@ class Draw:
         return starting(self.draws.system, self.number, count, EACH)[0]
 
     def _of(self, numbers: Any) -> Any:
-        return self.draws.system.backend.pick(numbers, self.number - self.draws.first)
+        draws = self.draws
+        b = draws.system.backend
+        return b.real(numbers) if draws.alone else b.pick(numbers, self.number - draws.first)
 
 
 def starting(system: Any, number: Any, count: int, stream: int = STARTING) -> tuple[Any, Any]:
