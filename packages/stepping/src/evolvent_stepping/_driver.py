@@ -204,7 +204,6 @@ class Run:
     def again(self, y0: Any = None, params: Any = None, t_span: Any = None, seed: int | None = None) -> Any:
         """Solve the same problem with other numbers."""
         given = y0 is not None, params is not None, t_span is not None, seed is not None
-        noise = None if seed is None else noise_of(self.backend, seed, self.options.trajectory)
         changes: dict[str, Any] = {}
         if y0 is not None:
             changes |= {"q0": y0[0], "v0": y0[1]} if hasattr(self.problem, "q0") else {"y0": y0}
@@ -218,9 +217,10 @@ class Run:
             if repeat is None:
                 repeat = repeats[given] = Repeat(self, *given)
             problem = _variant(self.problem, changes) if changes else self.problem
-            solution = repeat(y0, params, t_span, noise, problem)
+            solution = repeat(y0, params, t_span, seed, problem)
             if solution is not None:
                 return solution
+        noise = None if seed is None else noise_of(self.backend, seed, self.options.trajectory)
         if not changes and noise is None:
             return self.solve()
         inputs = self.other_numbers(y0, params, t_span, noise)

@@ -20,6 +20,7 @@ from evolvent.trees import Pair, flatten, tree_map
 from ._finish import seed_of
 from ._interpolation import between
 from ._options import SEED_WORD
+from ._prepare import noise_of
 from ._state import Inputs
 
 SUCCESS = int(Status.SUCCESS)
@@ -45,18 +46,18 @@ class Repeat:
     ----------
     run : Run
         What is repeated; `can_repeat` says whether it can be.
-    y0, params, t_span, noise : bool
+    y0, params, t_span, seed : bool
         Which arguments the calls give.
     """
 
-    def __init__(self, run: Any, y0: bool, params: bool, t_span: bool, noise: bool):
+    def __init__(self, run: Any, y0: bool, params: bool, t_span: bool, seed: bool):
         self.run, self.model = run, run.model
         b, inputs = run.backend, run.inputs
 
         def changing(operands: tuple[Inputs, Any, Any]) -> Any:
             inputs, _, horizon = operands
             over = (*(getattr(inputs, name) for name in SPAN), horizon) if t_span else ()
-            drawn = inputs.noise[:2] if noise else ()
+            drawn = inputs.noise[:2] if seed else ()
             return (inputs.y0 if y0 else (), inputs.params if params else (), over, drawn)
 
         limit = b.integer(min(run.plan.max_steps, b.slice or run.plan.max_steps))
@@ -73,7 +74,7 @@ class Repeat:
         self.nested = run.options.save is None and _is_packed(run)
         self.state_of, self.params_of = _states_like(run), _params_like(run.problem.params)
 
-    def __call__(self, y0: Any, params: Any, t_span: Any, noise: Any, problem: Any) -> Any:
+    def __call__(self, y0: Any, params: Any, t_span: Any, seed: int | None, problem: Any) -> Any:
         """Solve; None where the numbers are not of the kind that the program was made for."""
         began = time.perf_counter()
         run, inputs = self.run, self.run.inputs
@@ -99,13 +100,14 @@ class Repeat:
                 return None
             values += [getattr(inputs, name) for name in SPAN]
             values.append(run.backend.pick(inputs.stops, run.plan.n_stops - 1))
-        if noise is not None:
-            values += noise[:2]
+        if seed is not None:
+            values += (seed & SEED_WORD, seed >> SEED_WORD.bit_length())
         program = self.program
         (t, accepted, rejected, calls, status, logged, *work, saves), memory = program(values)
         if status != SUCCESS:
             # It takes longer, or has failed: there is time to look closely.
             state = program.whole(memory)
+            noise = None if seed is None else noise_of(run.backend, seed, run.options.trajectory)
             return run.solve(run.other_numbers(y0, params, t_span, noise), problem, state, began)
         (times, y), steps = program.rows(memory, logged if self.by_steps else saves)
         # Counts are reals in the record: they are copied as they become integers again.
@@ -127,7 +129,7 @@ class Repeat:
         fields["n_jacobians"], fields["n_factorisations"], fields["n_solves"], fields["n_newton_failures"] = (
             work or _NO_WORK
         )
-        fields["seed"] = self.seed if noise is None else noise[0] | noise[1] << SEED_WORD.bit_length()
+        fields["seed"] = self.seed if seed is None else seed
         fields["seconds"] = time.perf_counter() - began
         fields = solution.__dict__
         fields["t"], fields["y"], fields["status"], fields["stats"] = times, y, _SUCCESS, stats
