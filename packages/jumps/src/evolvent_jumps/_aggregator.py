@@ -6,8 +6,6 @@ from abc import abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
-
 from evolvent import InputError, JumpProblem, Status, VariableRate
 from evolvent.trees import tree_map
 from evolvent_stepping import RUNNING, Entry, Part, Stepper, first_crossing, record_step
@@ -133,7 +131,7 @@ class Aggregator(Stepper):
         assert network is not None
         found: dict[str, Part] = {}
         if network.n_reactions:
-            found["constants"] = Part(lambda t, y, params: _constants(model, network, params))
+            found["constants"] = Part(lambda t, y, params: network.constants(model, params))
         if network.jumps:
             found["rates"] = Part(lambda t, y, params: tuple(_rate(model, j, t, y, params) for j in network.jumps))
         for k, jump in enumerate(network.jumps):
@@ -314,28 +312,6 @@ def _rate(model: Any, jump: Any, t: Any, y: Any, params: Any) -> Any:
     value = model._call(jump.rate, t, y, params)
     model._require_scalar(value, "rate", f"of {jump.name} " if jump.name else "")
     return value
-
-
-def _constants(model: Any, network: Network, params: Any) -> Any:
-    """The rate constants of all reactions, one behind the other."""
-    if getattr(model.problem, "hopping", None) is not None:
-        return network.constants(model, params)  # pyright: ignore
-    b, given = model.backend, model.params(params)
-    dtype = b.real_dtype(model.y0.dtype)
-    found = []
-    for jump in network.reactions:
-        rates = b.called(jump.rates, given) if callable(jump.rates) else jump.rates
-        like = b.xp.zeros((len(jump), *b.lanes), dtype=dtype, device=b.device)
-        array = b.as_array(list(rates) if isinstance(rates, tuple) else rates, like, _shape_of(rates, jump, b), "rates")
-        found.append(array)
-    return found[0] if len(found) == 1 else b.xp.concat(found, axis=0)
-
-
-def _shape_of(rates: Any, jump: Any, b: Any) -> tuple[int, ...]:
-    """What shape rate constants have: with lanes each may have one of its own."""
-    deep = isinstance(rates, list | tuple) and any(np.shape(x) for x in rates)
-    lanes = b.lanes if deep or len(np.shape(rates) if not isinstance(rates, list | tuple) else ()) == 2 else ()
-    return (len(jump), *lanes)
 
 
 def _invalid_constant(b: Any, constants: Any) -> Any:

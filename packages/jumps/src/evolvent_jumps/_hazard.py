@@ -11,7 +11,7 @@ from evolvent import DAEProblem, Event, InputError, NonNegative, ODEProblem, Sec
 from evolvent.trees import Packing, flatten
 from evolvent_stepping import Model
 
-from ._aggregator import _constants, _rate
+from ._aggregator import _rate
 from ._network import network_of
 from ._propensities import _row
 
@@ -212,7 +212,7 @@ class HazardModel(Model):
         if network.n_reactions:
             wide = (-1, *(1,) * len(b.lanes))
             constant = lambda x: xp.reshape(xp.asarray(x.tolist(), dtype=real, device=b.device), wide)  # noqa: E731
-            a = _constants(self, network, params) * constant(network.factors)
+            a = network.constants(self, params) * constant(network.factors)
             for slots, scales, offsets in network.factor_columns:
                 places = xp.asarray(slots.tolist(), dtype=xp.int64, device=b.device)
                 factor = xp.take(y, places, axis=0)

@@ -130,6 +130,18 @@ class Network:
         # An effect may change anything.
         return rows + [list(range(self.n_channels))] * len(self.jumps)
 
+    def constants(self, model: Any, params: Any) -> Any:
+        """The rate constants of all reactions as the parameters are now, (reactions,) and lanes, without `factors`."""
+        b, given = model.backend, model.params(params)
+        dtype = b.real_dtype(model.y0.dtype)
+        found = []
+        for jump in self.reactions:
+            rates = b.called(jump.rates, given) if callable(jump.rates) else jump.rates
+            like = b.xp.zeros((len(jump), *b.lanes), dtype=dtype, device=b.device)
+            listed = list(rates) if isinstance(rates, tuple) else rates
+            found.append(b.as_array(listed, like, _shape_of(rates, jump, b), "rates"))
+        return found[0] if len(found) == 1 else b.xp.concat(found, axis=0)
+
     @cached_property
     def digest(self) -> bytes:
         """Names what code depends on."""
@@ -204,6 +216,13 @@ def _order(jumps: Any) -> list[int]:
 def _kind(jump: Any) -> tuple[Any, ...]:
     bounds = () if isinstance(jump, ConstantRate) else (jump.upper_bound, jump.lower_bound, jump.valid_for)
     return (type(jump).__name__, *(given is not None for given in bounds))
+
+
+def _shape_of(rates: Any, jump: Any, b: Any) -> tuple[int, ...]:
+    """What shape rate constants have: with lanes each may have one of its own."""
+    deep = isinstance(rates, list | tuple) and any(np.shape(x) for x in rates)
+    lanes = b.lanes if deep or len(np.shape(rates) if not isinstance(rates, list | tuple) else ()) == 2 else ()
+    return (len(jump), *lanes)
 
 
 def _factors(reactants: list[dict[int, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
