@@ -132,10 +132,10 @@ def test_events_that_end_paths(quick_xp):
     assert y.dtype == np.int64
 
 
-def test_seeds_that_jax_traces():
+def test_seeds_that_jax_traces(monkeypatch):
     """By vmap over seeds and jit they give the paths of solves with these seeds; so do traced parameters."""
     jax = pytest.importorskip("jax")
-    jnp = arrays("jax.numpy", pytest.MonkeyPatch())
+    jnp = arrays("jax.numpy", monkeypatch)
     problem = sir(jnp, 10.0)
 
     def end(seed, beta):
