@@ -140,19 +140,21 @@ class LanesBackend(EagerBackend):
     def table(self, values):
         return np.asarray(values)
 
-    def _asked(self, index):
+    def _asked(self, table, index):
         """Places in a table; a lane that waits for others may hold one that there is not."""
-        return np.where(self._active[-1], index, 0) if isinstance(index, np.ndarray) else index
+        if not isinstance(index, np.ndarray):
+            return index
+        return np.where(self._active[-1], index, np.clip(index, 0, max(len(table) - 1, 0)))
 
     def pick(self, table, *index):
-        i = self._asked(index[0])
+        i = self._asked(table, index[0])
         return np.broadcast_to(table[i], self.lanes) if table.ndim == 1 else table[i, np.arange(self.lanes[0])]
 
     def replaced(self, table, index, value):
         # In place only what goes on: the others keep what they have.
         active = np.flatnonzero(self._active[-1])
         table = table if isinstance(table, Memory) else table.copy()
-        places, values = np.broadcast_to(self._asked(index), self.lanes), np.broadcast_to(value, self.lanes)
+        places, values = np.broadcast_to(self._asked(table, index), self.lanes), np.broadcast_to(value, self.lanes)
         table[places[active], active] = values[active]
         return table
 

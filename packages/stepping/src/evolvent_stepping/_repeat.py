@@ -111,8 +111,8 @@ class Repeat:
             return run.solve(run.other_numbers(y0, params, t_span, noise), problem, state, began)
         (times, y), steps = program.rows(memory, logged if self.by_steps else saves)
         # Counts are reals in the record: they are copied as they become integers again.
-        times, y = times.copy(), y.astype(self.counts) if self.counts else y.copy()
-        steps = tree_map(np.copy, steps) if steps else steps
+        times, y = times.copy(), y.astype(self.counts) if self.counts else _copied(y)
+        steps = tree_map(np.copy, steps) if self.dense else None
         program.release(memory)
         # Without steps the state at the end is not asked for.
         reached = (t, y[-1].copy() if self.dense else None, ())
@@ -134,13 +134,17 @@ class Repeat:
         fields = solution.__dict__
         fields["t"], fields["y"], fields["status"], fields["stats"] = times, y, _SUCCESS, stats
         # Of the inputs it asks for the span, the tolerances and the kinds: not for the numbers of this call.
-        fields["interpolation"] = between(run, inputs, reached, steps if self.dense else None, times, y)
+        fields["interpolation"] = between(run, inputs, reached, steps, times, y)
         fields["events"], fields["problem"], fields["algorithm"] = self.events, problem, run.given
         return solution
 
 
 _NO_WORK = (0, 0, 0, 0)
 _SUCCESS, _new = Status.SUCCESS, object.__new__
+
+
+def _copied(y: Any) -> Any:
+    return y.copy() if type(y) is np.ndarray else tree_map(np.copy, y)
 
 
 def _seen(state: Any) -> tuple[Any, ...]:
