@@ -57,7 +57,7 @@ class NumpyBackend(EagerBackend):
         return value
 
     def combine(self, y, dt, weights, ks):
-        # One matrix-vector product reads each array once, where a sum of products writes two arrays for each.
+        # One matrix reads each array once, where a sum of products writes two arrays for each.
         total = self._workspace.weighted_sum(weights, ks)
         if total is None:
             return self._closed(super().combine(y, dt, weights, ks))
@@ -166,6 +166,9 @@ def _lapack() -> Any:
     return lapack
 
 
+SHORT = 1024  # entries, above which reading an array once more costs more than calls do
+
+
 class Workspace(local):
     """Stages side by side, as the rows of one matrix; a row is written when its array is new. One for each thread."""
 
@@ -192,12 +195,14 @@ class Workspace(local):
             k = ks[i]
             if type(k) is not np.ndarray or k.shape != first.shape or k.dtype != first.dtype:
                 return None
-        if len(new) > 2 and first.size > 1024:
+        if len(new) > 2 and first.size > SHORT:
             return self._one_by_one(weights, ks, count)
         for i in new:
             matrix[i] = held[i] = ks[i]
-        row = self._row(weights, count, first.dtype)
-        return np.dot(row, matrix[:count].reshape(count, -1)).reshape(first.shape)
+        row, rows = self._row(weights, count, first.dtype), matrix[:count].reshape(count, -1)
+        # Of short arrays term by term, as lanes are summed: BLAS rounds otherwise, on each processor in its own way.
+        total = np.dot(row, rows) if first.size > SHORT else np.add.reduce(rows * row[:, None], axis=0)
+        return total.reshape(first.shape)
 
     def _one_by_one(self, weights: Any, ks: Any, count: int) -> np.ndarray:
         """The same where most arrays are new, as in recursions over few terms: copying them would cost more."""
