@@ -1,6 +1,6 @@
 """Exact methods: paths have the law that the chemical master equation gives, and are the same on every backend."""
 
-from importlib.util import find_spec
+from importlib.metadata import entry_points
 from typing import NamedTuple
 
 import numpy as np
@@ -10,19 +10,15 @@ from scipy.sparse.linalg import expm_multiply
 
 import evolvent as ev
 from evolvent import Status
+from evolvent_jumps import Aggregator
+from evolvent_jumps._sites import SiteAggregator
 
-MODULES = {
-    "Direct": "direct",
-    "SortingDirect": "sorting_direct",
-    "FirstReaction": "first_reaction",
-    "NextReaction": "next_reaction",
-    "DirectCR": "direct_cr",
-    "RDirect": "rdirect",
-    "RSSA": "rssa",
-    "RSSACR": "rssacr",
-    "CCNRM": "ccnrm",
-}
-METHODS = [name for name, module in MODULES.items() if find_spec(f"evolvent_jumps.{module}") is not None]
+REGISTERED = [ev.load_algorithm(entry.name) for entry in entry_points(group="evolvent.algorithms")]
+METHODS = sorted(
+    method.__name__
+    for method in REGISTERED
+    if issubclass(method, Aggregator) and method.exact and not issubclass(method, SiteAggregator)
+)
 PATHS = 2_000
 
 
@@ -128,7 +124,7 @@ def laws():
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [*METHODS, "HazardIntegration"])
 def test_law_of_the_master_equation(method, name, laws):
     """The state at the end is distributed as the master equation says."""
     assert p_value(laws[name], ends(MODELS[name].problem(), method)) > 1e-4
@@ -254,13 +250,6 @@ def test_rates_that_depend_by_comparison(method):
     assert abs(solution.y[-1, 1] - 50.0 * (20.0 - on)) < 5.0 * np.sqrt(50.0 * 20.0)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_methods_say_that_they_are_exact(method):
-    """What a method promises is a trait of its class."""
-    assert ev.load_algorithm(method).exact
-
-
-@pytest.mark.skipif(not {"NextReaction", "CCNRM"} <= set(METHODS), reason="needs both methods")
 @pytest.mark.parametrize("name", MODELS)
 def test_bins_and_heap_find_the_same_event(name):
     """Where next times are kept makes no difference to a path."""
